@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_dev.h>
+#include <rte_devargs.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include "vmq_base.h"
+
+/* Mark the port as ours, so that neither we nor a library takes it twice. */
+static int
+take_port(uint16_t port_id, const char *name, struct vmq_error *err)
+{
+	struct rte_eth_dev_owner owner = {.name = "vmq"};
+	int ret;
+
+	ret = rte_eth_dev_owner_new(&owner.id);
+	if (ret == 0)
+		ret = rte_eth_dev_owner_set(port_id, &owner);
+	if (ret == -EPERM)
+		return vmq_error_errno(err, EBUSY, "device %s is in use already", name);
+	if (ret < 0)
+		return vmq_error_errno(err, -ret, "device %s: cannot be owned: %s", name,
+			rte_strerror(-ret));
+	return 0;
+}
+
+int
+vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err)
+{
+	struct rte_devargs args = {0};
+	uint64_t mark = vmq_log_mark();
+	char said[320];
+	bool attached;
+	int ret;
+
+	ret = rte_devargs_parse(&args, device);
+	if (ret < 0)
+		return vmq_error_errno(err, EINVAL, "device %s: not device arguments: %s", device,
+			vmq_log_since(mark, said, sizeof(said)));
+	free(args.data); /* rte_devargs_reset() is experimental in 22.11 */
+
+	/* A PCI device came with EAL; a vdev that is there already is in use. */
+	attached = rte_eth_dev_get_port_by_name(args.name, port_id) == 0;
+	if (attached)
+		return take_port(*port_id, args.name, err);
+
+	ret = rte_dev_probe(device);
+	if (ret == 0)
+		ret = rte_eth_dev_get_port_by_name(args.name, port_id);
+	if (ret < 0)
+		return vmq_error_errno(err, -ret, "device %s: %s; the driver says: %s", args.name,
+			rte_strerror(-ret), vmq_log_since(mark, said, sizeof(said)));
+	ret = take_port(*port_id, args.name, err);
+	if (ret < 0)
+		vmq_device_detach(*port_id);
+	return ret;
+}
+
+void
+vmq_device_detach(uint16_t port_id)
+{
+	struct rte_eth_dev_info info;
+	int ret;
+
+	ret = rte_eth_dev_info_get(port_id, &info);
+	if (ret < 0)
+		info.device = NULL;
+	ret = rte_eth_dev_close(port_id);
+	if (ret < 0)
+		VMQ_LOG(WARNING, "port %u: close: %s\n", port_id, rte_strerror(-ret));
+	if (info.device == NULL)
+		return;
+	ret = rte_dev_remove(info.device);
+	if (ret < 0)
+		VMQ_LOG(WARNING, "port %u: detach: %s\n", port_id, rte_strerror(-ret));
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_BASE_H
+#define VMQ_BASE_H
+
+/**
+ * @file
+ * What every other folder needs: names of statuses and limits, the error that
+ * travels up to the user, log macros, counters with one writer.
+ *
+ * Error rule of the whole tree: an int is 0 or -errno; a pointer is NULL with
+ * rte_errno set; a burst is a count; enum vmq_status is the answer to a request
+ * of the control plane; what cannot fail is void.
+ */
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_log.h>
+
+/** Id of an adapter's default queue: it always exists (NDIS: queue id 0). */
+#define VMQ_DEFAULT_QUEUE_ID 0
+
+/** Longest name of an adapter, a queue or a VM, in bytes with the final NUL. */
+#define VMQ_NAME_SIZE 64
+
+/** Most packets that one call hands from one stage of the data path to the next. */
+#define VMQ_BURST 32
+
+/** Statuses of requests, named after the NDIS statuses (spec: Requests). */
+enum vmq_status {
+	VMQ_STATUS_SUCCESS,
+	VMQ_STATUS_PENDING, /**< Accepted; completes later. */
+	VMQ_STATUS_INVALID_PARAMETER,
+	VMQ_STATUS_INVALID_LENGTH,
+	VMQ_STATUS_NOT_SUPPORTED,
+	VMQ_STATUS_RESOURCES, /**< Not enough memory or slots; nothing was taken. */
+	VMQ_STATUS_NOT_ACCEPTED, /**< The event is not valid in the present state. */
+	VMQ_STATUS_FILE_NOT_FOUND, /**< No such filter id. */
+	VMQ_STATUS_REQUEST_ABORTED,
+	VMQ_STATUS_FAILURE,
+	VMQ_STATUS_COUNT, /* not a status */
+};
+
+/** Name of a status without its prefix, "UNKNOWN" for a value out of range. */
+const char *vmq_status_name(enum vmq_status status);
+
+/**
+ * Why something failed, in a sentence for the user. Owned by the caller of the
+ * failing function; on success it is left alone. Functions accept NULL.
+ */
+struct vmq_error {
+	char text[512];
+};
+
+/**
+ * Write the sentence; a text that is too long is cut at the end.
+ *
+ * @return status, so that a function can end with `return vmq_error_set(...)`.
+ */
+enum vmq_status vmq_error_set(struct vmq_error *err, enum vmq_status status, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
+
+/** The same for functions that answer with -errno. @return -errnum */
+int vmq_error_errno(struct vmq_error *err, int errnum, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** Log type of VMQ's own messages in DPDK's log; registered at program start. */
+extern int vmq_logtype;
+
+#define VMQ_LOG(level, ...) rte_log(RTE_LOG_##level, vmq_logtype, "vmq: " __VA_ARGS__)
+
+/**
+ * A counter with one writing thread and any number of readers. The writer pays a
+ * plain add: no locked instruction. Readers see some recent value, and the exact
+ * one once the writer is quiet.
+ */
+typedef _Atomic uint64_t vmq_counter_t;
+
+static inline void
+vmq_counter_add(vmq_counter_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+static inline uint64_t
+vmq_counter_get(const vmq_counter_t *counter)
+{
+	return atomic_load_explicit((vmq_counter_t *)(uintptr_t)counter, memory_order_relaxed);
+}
+
+/**
+ * Take over DPDK's log: keep its last lines for error texts, and pass on to stderr
+ * only VMQ's own messages, or everything if verbose. Before EAL starts, once.
+ *
+ * @param name
+ *   What each line on stderr begins with; must live on.
+ * @return 0 or -errno
+ */
+int vmq_log_open(const char *name, bool verbose);
+
+/** Where the log is now: for vmq_log_since(). Any thread. */
+uint64_t vmq_log_mark(void);
+
+/**
+ * What DPDK has said since a mark, errors and warnings only, as one line: "text;
+ * text". Any thread.
+ *
+ * @return text; "" if it said nothing.
+ */
+const char *vmq_log_since(uint64_t mark, char *text, size_t size);
+
+/**
+ * Attach a device and find its port: a vdev is made, a PCI device has been probed
+ * when EAL started. Control thread.
+ *
+ * @param device
+ *   Device arguments as EAL takes them: "net_tap0,iface=vm1", "0000:03:00.0".
+ * @return 0, or -errno with the driver's own words in err: -EBUSY: attached
+ *   already; -ENODEV: no such device, or no driver took it.
+ */
+int vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err);
+
+/** Close a port and detach its device. The port must be stopped. */
+void vmq_device_detach(uint16_t port_id);
+
+#endif /* VMQ_BASE_H */
