@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+
+#include "filter_private.h"
+#include "key_table.h"
+
+/*
+ * A lookup that has to look at more slots than this makes the builder try another
+ * hash function, so that no choice of MACs can make lookups slow.
+ */
+#define PROBES_MAX 12
+#define SEEDS_MAX 16
+
+/* An entry's value: index of the queue in bits 0 to 15, and flags. */
+#define VALUE_KEEP_TAGS (UINT32_C(1) << 16)
+
+/* Bytes of a frame up to the inner EtherType of a tagged one. */
+#define TAGGED_HEADER_BYTES (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
+
+struct vmq_classifier {
+	struct key_table table;
+	bool has_any; /* some filter tests the MAC alone */
+	bool has_vlan_alone;
+	size_t bytes;
+	struct key_entry slots[];
+};
+
+/* Fill the table; returns the most slots that a lookup has to look at. */
+static uint32_t
+fill(struct vmq_classifier *classifier, const struct vmq_filter_set *set,
+	const struct vmq_classifier_queue *queues)
+{
+	const struct vmq_filter *filter;
+	uint32_t probes, worst = 0, after;
+
+	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
+		const struct vmq_classifier_queue *queue = &queues[filter->queue_id];
+		uint32_t value = queue->index | (queue->keep_tags ? VALUE_KEEP_TAGS : 0);
+
+		if (!queue->active)
+			continue;
+		probes = key_table_insert(&classifier->table, filter_match_key(&filter->match),
+			value);
+		worst = RTE_MAX(worst, probes);
+	}
+	return worst;
+}
+
+struct vmq_classifier *
+vmq_classifier_build(const struct vmq_filter_set *set, const struct vmq_classifier_queue *queues,
+	uint16_t n_queues, int socket_id)
+{
+	struct vmq_classifier *classifier;
+	const struct vmq_filter *filter;
+	uint32_t n_slots, seed, after;
+	size_t bytes;
+
+	n_slots = key_table_slots(vmq_filter_total(set));
+	bytes = sizeof(*classifier) + n_slots * sizeof(classifier->slots[0]);
+	classifier = rte_zmalloc_socket("vmq_classifier", bytes, RTE_CACHE_LINE_SIZE, socket_id);
+	if (classifier == NULL) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	classifier->bytes = bytes;
+	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
+		if (filter->queue_id >= n_queues) {
+			rte_free(classifier);
+			rte_errno = EINVAL;
+			return NULL;
+		}
+		if (!queues[filter->queue_id].active)
+			continue;
+		if (!filter->match.has_mac)
+			classifier->has_vlan_alone = true;
+		else if (filter->match.vlan_test == VMQ_VLAN_ANY)
+			classifier->has_any = true;
+	}
+	for (seed = 0; seed < SEEDS_MAX; seed++) {
+		key_table_init(&classifier->table, classifier->slots, n_slots, seed);
+		if (fill(classifier, set, queues) <= PROBES_MAX)
+			break;
+		if (seed + 1 < SEEDS_MAX) /* the last one stays: right, if slower */
+			memset(classifier->slots, 0, n_slots * sizeof(classifier->slots[0]));
+	}
+	return classifier;
+}
+
+void
+vmq_classifier_free(struct vmq_classifier *classifier)
+{
+	rte_free(classifier);
+}
+
+size_t
+vmq_classifier_bytes(const struct vmq_classifier *classifier)
+{
+	return classifier->bytes;
+}
+
+/* Where a frame's outermost tag is. */
+enum tag_place {
+	TAG_NONE,
+	TAG_IN_FRAME,
+	TAG_STRIPPED, /* by the NIC */
+	TAG_CUT, /* in the frame, but the frame ends before the tag does */
+	TAG_NO_HEADER, /* shorter than an Ethernet header */
+};
+
+struct frame_key {
+	uint64_t mac;
+	uint64_t vlan; /* id, or KEY_VLAN_* */
+	enum tag_place place;
+};
+
+static inline bool
+is_tag(rte_be16_t ether_type)
+{
+	return ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+		ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ);
+}
+
+/*
+ * Read a frame's key. The loads may pass the end of a short frame but not of its
+ * buffer, which has at least VMQ_BUFFER_SIZE_MIN bytes; the length decides what of
+ * it counts.
+ */
+static inline struct frame_key
+frame_key(const struct rte_mbuf *packet)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(packet, const uint8_t *);
+	struct frame_key key = {.vlan = KEY_VLAN_UNTAGGED, .place = TAG_NONE};
+	rte_be16_t ether_type, tci;
+
+	memcpy(&key.mac, data, sizeof(key.mac));
+	key.mac = rte_le_to_cpu_64(key.mac) & KEY_MAC_MASK;
+	memcpy(&ether_type, data + 2 * RTE_ETHER_ADDR_LEN, sizeof(ether_type));
+
+	if (unlikely(packet->data_len < RTE_ETHER_HDR_LEN)) {
+		key.place = TAG_NO_HEADER;
+	} else if (packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
+		key.vlan = packet->vlan_tci & RTE_VLAN_ID_MASK;
+		key.place = TAG_STRIPPED;
+	} else if (is_tag(ether_type)) {
+		memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
+		key.vlan = rte_be_to_cpu_16(tci) & RTE_VLAN_ID_MASK;
+		key.place = TAG_IN_FRAME;
+		if (unlikely(packet->data_len < TAGGED_HEADER_BYTES)) {
+			key.vlan = KEY_VLAN_ANY;
+			key.place = TAG_CUT;
+		}
+	}
+	return key;
+}
+
+static inline const struct key_entry *
+find(const struct key_table *table, uint64_t key)
+{
+	return key_table_find(table, key_table_hash(table, key), key);
+}
+
+/* What the most specific filter did not claim: the less specific ones. */
+static inline const struct key_entry *
+find_less_specific(const struct vmq_classifier *classifier, const struct frame_key *key)
+{
+	const struct key_entry *entry = NULL;
+
+	if (classifier->has_any)
+		entry = find(&classifier->table, key->mac | KEY_VLAN_ANY << KEY_VLAN_SHIFT);
+	if (entry == NULL && classifier->has_vlan_alone && key->vlan != KEY_VLAN_UNTAGGED &&
+		key->vlan != KEY_VLAN_ANY)
+		entry = find(&classifier->table, key->vlan << KEY_VLAN_SHIFT);
+	return entry;
+}
+
+/* Key 0 means an empty slot; a frame for MAC 0, untagged, has that key. */
+static inline uint64_t
+exact_key(const struct frame_key *key)
+{
+	return key->mac | key->vlan << KEY_VLAN_SHIFT;
+}
+
+static inline struct vmq_class
+classify(const struct vmq_classifier *classifier, const struct frame_key *key, uint32_t hash,
+	uint16_t default_index)
+{
+	const struct key_entry *entry = NULL;
+	uint64_t exact = exact_key(key);
+	bool keep_tags;
+
+	if (likely(exact != 0 && key->place != TAG_NO_HEADER)) {
+		entry = key_table_find(&classifier->table, hash, exact);
+		if (entry == NULL)
+			entry = find_less_specific(classifier, key);
+	}
+	if (entry == NULL)
+		return (struct vmq_class){
+			.index = default_index,
+			.tag = key->place == TAG_STRIPPED ? VMQ_TAG_INSERT : VMQ_TAG_LEAVE,
+		};
+
+	keep_tags = entry->value & VALUE_KEEP_TAGS;
+	return (struct vmq_class){
+		.index = (uint16_t)entry->value,
+		.claimed = 1,
+		.tag = key->place == TAG_IN_FRAME && !keep_tags ? VMQ_TAG_STRIP
+			: key->place == TAG_STRIPPED && keep_tags ? VMQ_TAG_INSERT
+								   : VMQ_TAG_LEAVE,
+	};
+}
+
+void
+vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *const *packets,
+	uint16_t n, struct vmq_class *classes, uint16_t default_index)
+{
+	struct frame_key keys[VMQ_BURST];
+	uint32_t hashes[VMQ_BURST];
+	uint16_t done, i, m;
+
+	for (done = 0; done < n; done += m) {
+		m = RTE_MIN((uint16_t)(n - done), (uint16_t)VMQ_BURST);
+		for (i = 0; i < m; i++) {
+			keys[i] = frame_key(packets[done + i]);
+			hashes[i] = key_table_hash(&classifier->table, exact_key(&keys[i]));
+			rte_prefetch0(&classifier->table.slots[hashes[i]]);
+		}
+		for (i = 0; i < m; i++)
+			classes[done + i] = classify(classifier, &keys[i], hashes[i],
+				default_index);
+	}
+}
+
+void
+vmq_tag_strip(struct rte_mbuf *packet)
+{
+	uint8_t *data = rte_pktmbuf_mtod(packet, uint8_t *);
+	uint8_t macs[2 * RTE_ETHER_ADDR_LEN];
+	rte_be16_t tci;
+
+	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
+	memcpy(macs, data, sizeof(macs));
+	memcpy(data + RTE_VLAN_HLEN, macs, sizeof(macs));
+	packet->data_off += RTE_VLAN_HLEN;
+	packet->data_len -= RTE_VLAN_HLEN;
+	packet->pkt_len -= RTE_VLAN_HLEN;
+	packet->vlan_tci = rte_be_to_cpu_16(tci);
+	packet->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+}
+
+int
+vmq_tag_insert(struct rte_mbuf *packet)
+{
+	const rte_be16_t tag[] = {
+		RTE_BE16(RTE_ETHER_TYPE_VLAN),
+		rte_cpu_to_be_16(packet->vlan_tci),
+	};
+	uint8_t macs[2 * RTE_ETHER_ADDR_LEN];
+	uint8_t *data;
+
+	if (rte_pktmbuf_headroom(packet) < RTE_VLAN_HLEN)
+		return -ENOSPC;
+	data = (uint8_t *)rte_pktmbuf_prepend(packet, RTE_VLAN_HLEN);
+	memcpy(macs, data + RTE_VLAN_HLEN, sizeof(macs));
+	memcpy(data, macs, sizeof(macs));
+	memcpy(data + sizeof(macs), tag, sizeof(tag));
+	packet->ol_flags &= ~(RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_VLAN);
+	return 0;
+}
