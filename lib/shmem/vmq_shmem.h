@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_SHMEM_H
+#define VMQ_SHMEM_H
+
+/**
+ * @file
+ * Shared memory of queues: blocks with handles, and packet pools made of blocks.
+ * "Shared memory" in the specification says what NDIS asks of it; who writes a
+ * provider of blocks reads vmq_shmem_provider.h.
+ *
+ * Everything here runs on the control thread unless a comment says otherwise.
+ */
+
+#include <stddef.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <vmq_base.h>
+
+struct vmq_shmem_provider;
+
+/** What a block is for (NDIS_SHARED_MEMORY_USAGE). */
+enum vmq_shmem_usage {
+	VMQ_SHMEM_UNDEFINED,
+	VMQ_SHMEM_XMIT,
+	VMQ_SHMEM_XMIT_HEADER,
+	VMQ_SHMEM_XMIT_DATA,
+	VMQ_SHMEM_RECEIVE,
+	VMQ_SHMEM_RECEIVE_LOOKAHEAD,
+	VMQ_SHMEM_RECEIVE_POST_LOOKAHEAD,
+	VMQ_SHMEM_RECEIVE_HEADER,
+	VMQ_SHMEM_RECEIVE_DATA,
+	VMQ_SHMEM_OTHER,
+	VMQ_SHMEM_USAGE_COUNT, /* not a usage */
+};
+
+/** One IOVA range or failure. Without it a block may have many ranges. */
+#define VMQ_SHMEM_F_CONTIGUOUS (UINT32_C(1) << 0)
+
+/** A request for a block (NDIS_SHARED_MEMORY_PARAMETERS). */
+struct vmq_shmem_params {
+	uint16_t queue_id;
+	size_t length_bytes;
+	enum vmq_shmem_usage usage;
+	uint32_t flags; /**< VMQ_SHMEM_F_* */
+	int preferred_node; /**< NUMA node, or SOCKET_ID_ANY. */
+};
+
+/** A range of a block that a device can address in one piece. */
+struct vmq_sg_element {
+	rte_iova_t iova;
+	size_t length_bytes;
+};
+
+/** A block. Filled in by vmq_shmem_allocate(), handed back to vmq_shmem_free(). */
+struct vmq_shmem_block {
+	void *addr; /**< NULL: no block. */
+	size_t length_bytes; /**< At least what was asked for. */
+	uint32_t n_sg;
+	const struct vmq_sg_element *sg; /**< Lives as long as the block. */
+	uint64_t shared_memory_handle; /**< Carried by receive indications. */
+	uint64_t allocation_handle; /**< Names the block when it is freed. */
+};
+
+/** Shared memory of one adapter: who has which block, and how much there may be. */
+struct vmq_shmem;
+
+struct vmq_shmem_config {
+	const char *name; /**< Of the adapter, for messages; copied. */
+	const struct vmq_shmem_provider *provider; /**< NULL: DPDK memzones. */
+	void *provider_arg;
+	size_t limit_bytes; /**< Of all blocks together; 0: no limit. */
+};
+
+/** @return NULL with rte_errno ENOMEM */
+struct vmq_shmem *vmq_shmem_create(const struct vmq_shmem_config *config);
+
+/**
+ * Destroy, and report each block that nobody freed as an error that names the
+ * block, the queue and the count. Such blocks stay allocated: somebody may still
+ * write into them.
+ *
+ * @return how many blocks have leaked.
+ */
+unsigned int vmq_shmem_destroy(struct vmq_shmem *shmem);
+
+/** Alignment of blocks, in bytes (NdisMGetDmaAlignment). */
+size_t vmq_shmem_alignment(const struct vmq_shmem *shmem);
+
+/** Memory in blocks now, in bytes. Any thread. */
+size_t vmq_shmem_bytes(struct vmq_shmem *shmem);
+
+/**
+ * Allocate a block.
+ *
+ * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_RESOURCES: not enough memory, or a limit:
+ *   nothing was allocated; VMQ_STATUS_INVALID_PARAMETER: length 0, an unknown usage
+ *   or flag.
+ */
+enum vmq_status vmq_shmem_allocate(struct vmq_shmem *shmem, const struct vmq_shmem_params *params,
+	struct vmq_shmem_block *block, struct vmq_error *err);
+
+/**
+ * Free a block, whole.
+ *
+ * @param block
+ *   As vmq_shmem_allocate() gave it; cleared on success.
+ * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_INVALID_PARAMETER: the handle is not one of
+ *   this adapter's blocks (any more), or address and length are not the block's.
+ */
+enum vmq_status vmq_shmem_free(struct vmq_shmem *shmem, struct vmq_shmem_block *block,
+	struct vmq_error *err);
+
+/**
+ * What lies beside each packet of a pool, in the private area of its mbuf: where
+ * the buffer is in shared memory (spec: Receive indications).
+ */
+struct vmq_buffer_info {
+	uint64_t shared_memory_handle;
+	uint64_t offset; /**< Of the mbuf's data room in the block, in bytes. */
+};
+
+/** @return the private area; packet must be of a vmq pool. Any thread. */
+static inline const struct vmq_buffer_info *
+vmq_buffer_info(const struct rte_mbuf *packet)
+{
+	return rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)packet);
+}
+
+/**
+ * The packet pool of one queue: one mempool made at the queue's limit, which has
+ * the buffers of the blocks it was given. Packets are taken and put back by any
+ * thread with the ordinary mbuf functions, on vmq_pool_mempool().
+ */
+struct vmq_pool;
+
+struct vmq_pool_params {
+	const char *name; /**< Of the mempool; at most RTE_MEMPOOL_NAMESIZE with NUL. */
+	uint16_t queue_id;
+	uint32_t limit; /**< Most buffers that it may ever have. */
+	uint32_t buffer_size; /**< Bytes of packet in one buffer, headroom not counted. */
+	enum vmq_shmem_usage usage; /**< VMQ_SHMEM_RECEIVE or VMQ_SHMEM_XMIT. */
+	uint32_t flags; /**< VMQ_SHMEM_F_* */
+	int node; /**< NUMA node, or SOCKET_ID_ANY. */
+};
+
+/** Exact at any moment; each is one of the pool's buffers at that moment. */
+struct vmq_pool_stats {
+	uint32_t limit;
+	uint32_t populated; /**< Buffers that the pool has. */
+	uint32_t available; /**< Of these, at home. */
+	uint32_t outstanding; /**< Of these, out: in the NIC's ring or with a holder. */
+	uint32_t blocks;
+	size_t bytes; /**< Memory of the blocks. */
+};
+
+/**
+ * Make a pool without buffers.
+ *
+ * @return NULL with rte_errno and the reason in err.
+ */
+struct vmq_pool *vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params,
+	struct vmq_error *err);
+
+/**
+ * Give a pool one more block.
+ *
+ * @param buffers
+ *   How many buffers to add.
+ * @param min_buffers
+ *   When the block cannot be had in full it is asked for again smaller, down to
+ *   this many.
+ * @param obtained
+ *   Receives how many were added; may be NULL.
+ * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_RESOURCES: not even min_buffers, nothing was
+ *   added; VMQ_STATUS_INVALID_PARAMETER: 0 buffers, or more than the limit allows.
+ */
+enum vmq_status vmq_pool_grow(struct vmq_pool *pool, uint32_t buffers, uint32_t min_buffers,
+	uint32_t *obtained, struct vmq_error *err);
+
+/**
+ * Free a pool and its blocks. NULL is allowed.
+ *
+ * @return 0, or -EBUSY: packets are still out, nothing was freed.
+ */
+int vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err);
+
+/** The mempool, for the mbuf functions and for rx queue setup. */
+struct rte_mempool *vmq_pool_mempool(const struct vmq_pool *pool);
+
+/** Any thread. */
+void vmq_pool_stats_get(const struct vmq_pool *pool, struct vmq_pool_stats *stats);
+
+/** Memory of one block with that many buffers, in bytes; works before EAL starts. */
+size_t vmq_pool_block_bytes(uint32_t buffers, uint32_t buffer_size);
+
+/** Memory of a pool beside its blocks, in bytes: mempool header and buffer list. */
+size_t vmq_pool_fixed_bytes(uint32_t limit);
+
+/** Memzones that a pool of that many blocks takes: its mempool's header, and each block. */
+#define VMQ_POOL_MEMZONES(blocks) (1u + (blocks))
+
+/** Smallest and largest buffer_size, in bytes: an mbuf's data length is 16 bits. */
+#define VMQ_BUFFER_SIZE_MIN 64
+#define VMQ_BUFFER_SIZE_MAX (UINT16_MAX - RTE_PKTMBUF_HEADROOM)
+
+#endif /* VMQ_SHMEM_H */
