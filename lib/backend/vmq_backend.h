@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_BACKEND_H
+#define VMQ_BACKEND_H
+
+/**
+ * @file
+ * Where a queue's packets go. For users of backends; who writes one reads
+ * vmq_backend_driver.h.
+ */
+
+#include <rte_mbuf.h>
+
+#include <vmq_base.h>
+
+/** Kinds of backend; the name of a kind in a document is vmq_backend_type_name(). */
+enum vmq_backend_type {
+	VMQ_BACKEND_SINK, /**< Counts packets and frees them. */
+	VMQ_BACKEND_PCAP, /**< Writes a capture file. */
+	VMQ_BACKEND_ETHDEV, /**< Sends on a DPDK port of its own. */
+	VMQ_BACKEND_COUNT, /* not a kind */
+};
+
+/** @return "sink", "pcap", "ethdev"; NULL for a value out of range. */
+const char *vmq_backend_type_name(enum vmq_backend_type type);
+
+/** Parameters of a backend; the strings are copied when it opens. */
+struct vmq_backend_params {
+	enum vmq_backend_type type;
+	const char *file; /**< pcap: path of the file, replaced if it exists. */
+	const char *device; /**< ethdev: device arguments, such as "net_tap0,iface=vm1". */
+	uint32_t max_held; /**< pcap: most packets that may wait to be written. */
+	uint16_t max_frame; /**< ethdev: longest frame in bytes that it must carry, 0: the default. */
+	int socket_id; /**< NUMA node of the worker that serves it, or SOCKET_ID_ANY. */
+	struct rte_mempool *pool; /**< ethdev: where its port receives into. */
+};
+
+/** Counters of a backend's own, beyond what the data path counts. */
+struct vmq_backend_stats {
+	uint64_t failed; /**< Packets taken, then lost: a write or a send that failed. */
+	uint64_t waiting; /**< Packets taken that are still on their way. */
+};
+
+struct vmq_backend;
+
+/**
+ * Open a backend. Control thread.
+ *
+ * @return NULL with rte_errno, the reason in err, and nothing left behind.
+ */
+struct vmq_backend *vmq_backend_open(const struct vmq_backend_params *params,
+	struct vmq_error *err);
+
+/**
+ * Finish what was taken: a capture file is written to its end, a port is emptied and
+ * stopped. Control thread, once no worker uses the backend any more. From then on its
+ * statistics stay as they are. NULL is allowed.
+ *
+ * @return 0, or -errno with the reason in err: what could not be finished is counted
+ *   as failed.
+ */
+int vmq_backend_drain(struct vmq_backend *backend, struct vmq_error *err);
+
+/**
+ * Close a drained backend; every packet goes back to its pool. Control thread. NULL is
+ * allowed.
+ */
+void vmq_backend_close(struct vmq_backend *backend);
+
+/**
+ * Deliver a burst. The worker that serves the queue.
+ *
+ * @return how many packets, from the first on, the backend has taken and owns
+ *   now; the rest stay the caller's. Never waits.
+ */
+uint16_t vmq_backend_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
+
+/**
+ * Does the backend keep packets after vmq_backend_tx_burst()? Then they must lie
+ * in the queue's own memory, or it would use up memory of others.
+ */
+bool vmq_backend_holds(const struct vmq_backend *backend);
+
+enum vmq_backend_type vmq_backend_type(const struct vmq_backend *backend);
+
+/** Any thread. */
+void vmq_backend_stats_get(const struct vmq_backend *backend, struct vmq_backend_stats *stats);
+
+/** What the backend is connected to, for people: "pcap vm1.pcap". Lives as long as it. */
+const char *vmq_backend_text(const struct vmq_backend *backend);
+
+#endif /* VMQ_BACKEND_H */
