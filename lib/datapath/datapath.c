@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "dp_private.h"
+
+struct vmq_datapath *
+vmq_datapath_create(const unsigned int *lcores, uint16_t n_workers)
+{
+	size_t rcu_bytes = rte_rcu_qsbr_get_memsize(n_workers);
+	struct vmq_datapath *dp;
+	uint16_t i;
+
+	dp = rte_zmalloc("vmq_datapath", sizeof(*dp) + n_workers * sizeof(dp->workers[0]),
+		RTE_CACHE_LINE_SIZE);
+	if (dp == NULL)
+		goto no_memory;
+	STAILQ_INIT(&dp->garbage);
+	dp->rcu = rte_zmalloc("vmq_rcu", rcu_bytes, RTE_CACHE_LINE_SIZE);
+	if (dp->rcu == NULL)
+		goto no_memory;
+	rte_rcu_qsbr_init(dp->rcu, n_workers);
+	dp->n_workers = n_workers;
+	for (i = 0; i < n_workers; i++) {
+		dp->workers[i].dp = dp;
+		dp->workers[i].lcore_id = lcores[i];
+		dp->workers[i].number = i;
+		SLIST_INIT(&dp->workers[i].backlogged);
+	}
+	return dp;
+
+no_memory:
+	rte_free(dp);
+	rte_errno = ENOMEM;
+	return NULL;
+}
+
+int
+vmq_datapath_start(struct vmq_datapath *dp)
+{
+	uint16_t i;
+	int ret;
+
+	dp->started = true;
+	for (i = 0; i < dp->n_workers; i++) {
+		struct worker *worker = &dp->workers[i];
+
+		atomic_store(&worker->stop, false);
+		rte_rcu_qsbr_thread_register(dp->rcu, worker->number);
+		ret = rte_eal_remote_launch(worker_main, worker, worker->lcore_id);
+		if (ret < 0) {
+			rte_rcu_qsbr_thread_unregister(dp->rcu, worker->number);
+			vmq_datapath_stop(dp);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void
+vmq_datapath_stop(struct vmq_datapath *dp)
+{
+	uint16_t i;
+
+	if (!dp->started)
+		return;
+	for (i = 0; i < dp->n_workers; i++)
+		atomic_store(&dp->workers[i].stop, true);
+	for (i = 0; i < dp->n_workers; i++) {
+		rte_eal_wait_lcore(dp->workers[i].lcore_id);
+		rte_rcu_qsbr_thread_unregister(dp->rcu, dp->workers[i].number);
+	}
+	dp->started = false;
+}
+
+static void
+destroy_work(void *work)
+{
+	rte_free(work);
+}
+
+void
+vmq_datapath_free(struct vmq_datapath *dp)
+{
+	uint16_t i;
+
+	if (dp == NULL)
+		return;
+	vmq_datapath_reclaim(dp); /* frees all: no worker runs */
+	for (i = 0; i < dp->n_workers; i++)
+		destroy_work(atomic_load(&dp->workers[i].work));
+	rte_free(dp->rcu);
+	rte_free(dp);
+}
+
+uint16_t
+vmq_datapath_workers(const struct vmq_datapath *dp)
+{
+	return dp->n_workers;
+}
+
+int
+vmq_datapath_worker_node(const struct vmq_datapath *dp, uint16_t worker)
+{
+	return (int)rte_lcore_to_socket_id(dp->workers[worker].lcore_id);
+}
+
+void
+vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker, struct vmq_worker_stats *stats)
+{
+	const struct worker *w = &dp->workers[worker];
+
+	stats->polls = vmq_counter_get(&w->polls);
+	stats->idle_polls = vmq_counter_get(&w->idle_polls);
+	stats->packets = vmq_counter_get(&w->packets);
+}
+
+int
+vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
+	const struct vmq_dp_assignment *assignment)
+{
+	size_t source_bytes = assignment->n_sources * sizeof(assignment->sources[0]);
+	size_t queue_bytes = assignment->n_queues * sizeof(assignment->queues[0]);
+	struct work *work, *old;
+
+	work = rte_zmalloc_socket("vmq_work", sizeof(*work) + source_bytes + queue_bytes,
+		RTE_CACHE_LINE_SIZE, vmq_datapath_worker_node(dp, worker));
+	if (work == NULL)
+		return -ENOMEM;
+	work->n_sources = assignment->n_sources;
+	work->n_queues = assignment->n_queues;
+	work->sources = (struct vmq_dp_source **)(work + 1);
+	work->queues = (struct vmq_dp_queue **)(work->sources + work->n_sources);
+	if (source_bytes > 0)
+		memcpy(work->sources, assignment->sources, source_bytes);
+	if (queue_bytes > 0)
+		memcpy(work->queues, assignment->queues, queue_bytes);
+	old = atomic_exchange_explicit(&dp->workers[worker].work, work, memory_order_acq_rel);
+	if (old != NULL)
+		garbage_add(dp, destroy_work, old);
+	return 0;
+}
+
+/*
+ * Twice: a worker may answer for the first time in the very turn in which it still
+ * went by the old view. In its next turn it sees the new one and lets go of what it
+ * had gathered by the old one, and then answers again. It also keeps the address of
+ * the view it saw last (to notice a new one), so an address must not come back
+ * earlier either.
+ */
+#define GRACE_PERIODS 2
+
+static void
+wait_for_workers(struct vmq_datapath *dp)
+{
+	unsigned int i;
+
+	for (i = 0; i < GRACE_PERIODS; i++)
+		rte_rcu_qsbr_synchronize(dp->rcu, RTE_QSBR_THRID_INVALID);
+}
+
+void
+vmq_datapath_synchronize(struct vmq_datapath *dp)
+{
+	wait_for_workers(dp);
+	vmq_datapath_reclaim(dp);
+}
+
+void
+garbage_add(struct vmq_datapath *dp, void (*destroy)(void *object), void *object)
+{
+	struct garbage *garbage = malloc(sizeof(*garbage));
+
+	if (garbage == NULL) {
+		/* Rather wait for the workers than lose the object. */
+		wait_for_workers(dp);
+		destroy(object);
+		return;
+	}
+	garbage->destroy = destroy;
+	garbage->object = object;
+	garbage->periods = GRACE_PERIODS;
+	garbage->token = rte_rcu_qsbr_start(dp->rcu);
+	STAILQ_INSERT_TAIL(&dp->garbage, garbage, next);
+	vmq_datapath_reclaim(dp);
+}
+
+/* Have the workers let go of it? */
+static bool
+is_free(struct vmq_datapath *dp, struct garbage *garbage)
+{
+	while (rte_rcu_qsbr_check(dp->rcu, garbage->token, false) == 1) {
+		if (--garbage->periods == 0)
+			return true;
+		garbage->token = rte_rcu_qsbr_start(dp->rcu);
+	}
+	return false;
+}
+
+void
+vmq_datapath_reclaim(struct vmq_datapath *dp)
+{
+	struct garbage *garbage;
+
+	while ((garbage = STAILQ_FIRST(&dp->garbage)) != NULL && is_free(dp, garbage)) {
+		STAILQ_REMOVE_HEAD(&dp->garbage, next);
+		garbage->destroy(garbage->object);
+		free(garbage);
+	}
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <rte_memcpy.h>
+
+#include "dp_private.h"
+
+/* Bursts that one turn takes out of one queue's backlog: no VM gets all the time. */
+#define SERVE_BURSTS_MAX 4
+
+static uint64_t
+bytes_of(struct rte_mbuf *const *packets, uint16_t n)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		bytes += packets[i]->pkt_len;
+	return bytes;
+}
+
+/* Hand packets to the backend and count what it took. Returns how many. */
+static uint16_t
+hand_over(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t bytes)
+{
+	uint16_t sent = vmq_backend_tx_burst(queue->backend, packets, n);
+
+	if (sent > 0) {
+		vmq_counter_add(&queue->bursts, 1);
+		vmq_counter_add(&queue->delivered, sent);
+		vmq_counter_add(&queue->delivered_bytes,
+			bytes - bytes_of(packets + sent, n - sent));
+	}
+	return sent;
+}
+
+static void
+drop(vmq_counter_t *reason, struct rte_mbuf **packets, uint16_t n)
+{
+	vmq_counter_add(reason, n);
+	rte_pktmbuf_free_bulk(packets, n);
+}
+
+/* Copy a packet of one segment, with what the NIC said about it. */
+static void
+copy_into(struct rte_mbuf *copy, const struct rte_mbuf *packet)
+{
+	rte_memcpy(rte_pktmbuf_mtod(copy, void *), rte_pktmbuf_mtod(packet, const void *),
+		packet->data_len);
+	copy->data_len = packet->data_len;
+	copy->pkt_len = packet->pkt_len;
+	copy->port = packet->port;
+	copy->ol_flags = packet->ol_flags;
+	copy->packet_type = packet->packet_type;
+	copy->vlan_tci = packet->vlan_tci;
+	copy->vlan_tci_outer = packet->vlan_tci_outer;
+	copy->hash = packet->hash;
+}
+
+static bool
+fits_one_buffer(const struct rte_mbuf *packet, uint32_t room)
+{
+	return packet->nb_segs == 1 && packet->data_len <= room;
+}
+
+/*
+ * Copy packets into the queue's own memory, and let go of the originals. Returns how
+ * many copies there are; the others are dropped and counted.
+ */
+static uint16_t
+copy_burst(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
+{
+	const uint32_t room = rte_pktmbuf_data_room_size(queue->pool) - RTE_PKTMBUF_HEADROOM;
+	struct rte_mbuf *copies[VMQ_BURST];
+	uint16_t i, copied = 0;
+	bool allocated;
+
+	/* One trip to the pool for the ordinary burst; else packet by packet. */
+	allocated = rte_pktmbuf_alloc_bulk(queue->pool, copies, n) == 0;
+	for (i = 0; i < n; i++) {
+		if (allocated && likely(fits_one_buffer(packets[i], room))) {
+			copy_into(copies[i], packets[i]);
+			copies[copied++] = copies[i];
+			continue;
+		}
+		if (allocated)
+			rte_pktmbuf_free(copies[i]);
+		copies[copied] = rte_pktmbuf_copy(packets[i], queue->pool, 0, UINT32_MAX);
+		if (copies[copied] != NULL)
+			copied++;
+	}
+	rte_pktmbuf_free_bulk(packets, n);
+	vmq_counter_add(&queue->no_buffer, n - copied);
+	for (i = 0; i < copied; i++)
+		packets[i] = copies[i];
+	return copied;
+}
+
+/*
+ * See to it that packets may be kept. Returns how many of them may; the others are
+ * dropped and counted.
+ */
+static uint16_t
+take_in(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
+{
+	if (!queue->received_into_pool)
+		return copy_burst(queue, packets, n);
+	if (rte_mempool_avail_count(queue->pool) >= queue->reserve)
+		return n;
+	drop(&queue->no_buffer, packets, n);
+	return 0;
+}
+
+/* Let packets wait. They must lie in the queue's own memory. */
+static void
+keep(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, struct worker *worker)
+{
+	unsigned int kept;
+
+	kept = rte_ring_sp_enqueue_burst(queue->backlog, (void *const *)packets, n, NULL);
+	/* The ring has a place for each buffer of the pool: this is for safety only. */
+	if (unlikely(kept < n))
+		drop(&queue->no_buffer, packets + kept, n - kept);
+	if (queue->served_here && !queue->in_backlogged) {
+		queue->in_backlogged = true;
+		SLIST_INSERT_HEAD(&worker->backlogged, queue, backlogged);
+	}
+}
+
+void
+queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker)
+{
+	uint64_t bytes = bytes_of(packets, n);
+	bool at_once = queue->served_here && !queue_has_backlog(queue);
+	bool own = false;
+	uint16_t sent = 0;
+
+	vmq_counter_add(&queue->received, n);
+	vmq_counter_add(&queue->received_bytes, bytes);
+	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+		drop(&queue->stopped, packets, n);
+		return;
+	}
+
+	/* A backend that holds packets gets them from the queue's own memory. */
+	if (!at_once || queue->backend_holds) {
+		n = take_in(queue, packets, n);
+		bytes = bytes_of(packets, n);
+		own = true;
+	}
+	if (at_once && n > 0)
+		sent = hand_over(queue, packets, n, bytes);
+	if (likely(sent == n))
+		return;
+	packets += sent;
+	n -= sent;
+	if (!own)
+		n = take_in(queue, packets, n);
+	keep(queue, packets, n, worker);
+}
+
+/* Take the next packets out of the backlog, if none are left of the last ones. */
+static uint16_t
+next_head(struct vmq_dp_queue *queue)
+{
+	uint16_t n = atomic_load_explicit(&queue->n_head, memory_order_relaxed);
+
+	if (n == 0) {
+		n = (uint16_t)rte_ring_sc_dequeue_burst(queue->backlog, (void **)queue->head,
+			VMQ_BURST, NULL);
+		queue->first_head = 0;
+		atomic_store_explicit(&queue->n_head, n, memory_order_relaxed);
+	}
+	return n;
+}
+
+static void
+advance_head(struct vmq_dp_queue *queue, uint16_t n)
+{
+	queue->first_head += n;
+	atomic_store_explicit(&queue->n_head,
+		atomic_load_explicit(&queue->n_head, memory_order_relaxed) - n,
+		memory_order_relaxed);
+}
+
+void
+vmq_dp_queue_discard(struct vmq_dp_queue *queue)
+{
+	uint16_t n;
+
+	while ((n = next_head(queue)) > 0) {
+		drop(&queue->stopped_here, queue->head + queue->first_head, n);
+		advance_head(queue, n);
+	}
+}
+
+uint16_t
+queue_serve(struct vmq_dp_queue *queue)
+{
+	uint16_t n, sent, bursts, done = 0;
+	struct rte_mbuf **head;
+
+	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+		vmq_dp_queue_discard(queue);
+		return 0;
+	}
+	for (bursts = 0; bursts < SERVE_BURSTS_MAX; bursts++) {
+		n = next_head(queue);
+		if (n == 0)
+			break;
+		head = queue->head + queue->first_head;
+		sent = hand_over(queue, head, n, bytes_of(head, n));
+		advance_head(queue, sent);
+		done += sent;
+		if (sent < n)
+			break;
+	}
+	return done;
+}

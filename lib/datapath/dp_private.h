@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_DP_PRIVATE_H
+#define VMQ_DP_PRIVATE_H
+
+/**
+ * @file
+ * The structures that workers share with the control plane. Each field says who
+ * writes it: control, the source's worker (receives), the serving worker (delivers).
+ */
+
+#include <sys/queue.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include "vmq_datapath.h"
+
+struct vmq_dp_queue {
+	/* Read only after creation, but for running. */
+	struct vmq_backend *backend;
+	struct rte_mempool *pool;
+	/* source's worker: producer; serving worker: consumer */
+	struct rte_ring *backlog;
+	_Atomic bool running; /* control: wo; workers: ro */
+	bool served_here; /* the source's worker serves it */
+	bool backend_holds;
+	bool received_into_pool;
+	uint16_t id;
+	uint32_t reserve;
+
+	/* source's worker */
+	uint16_t n_gathered __rte_cache_aligned;
+	vmq_counter_t received;
+	vmq_counter_t received_bytes;
+	vmq_counter_t no_buffer;
+	vmq_counter_t no_headroom;
+	struct rte_mbuf *gathered[VMQ_BURST];
+
+	/* serving worker; control once no worker uses the queue */
+	vmq_counter_t delivered __rte_cache_aligned;
+	vmq_counter_t delivered_bytes;
+	vmq_counter_t bursts;
+	vmq_counter_t stopped_here; /* dropped at the backlog's end */
+	_Atomic uint16_t n_head; /* packets taken out of the backlog and not delivered */
+	uint16_t first_head;
+	bool in_backlogged; /* linked in worker.backlogged */
+	SLIST_ENTRY(vmq_dp_queue) backlogged;
+	struct rte_mbuf *head[VMQ_BURST];
+
+	/* source's worker, rarely */
+	vmq_counter_t stopped __rte_cache_aligned; /* dropped before the backlog */
+} __rte_cache_aligned;
+
+struct vmq_dp_source {
+	uint16_t port_id;
+	uint16_t rx_queue;
+	uint16_t worker;
+	struct vmq_datapath *dp;
+	/* control: wo; worker: ro */
+	_Atomic(struct vmq_dp_view *) view;
+
+	/* its worker */
+	struct vmq_dp_view *seen __rte_cache_aligned; /* what gathered packets go by */
+	uint32_t gather_polls; /* turns since the oldest packet was gathered */
+	uint32_t n_dirty;
+	struct vmq_dp_queue *dirty[VMQ_GATHER_MAX]; /* queues with something gathered */
+} __rte_cache_aligned;
+
+/* A worker's list of work: immutable once published. */
+struct work {
+	uint16_t n_sources;
+	uint16_t n_queues;
+	struct vmq_dp_source **sources;
+	struct vmq_dp_queue **queues;
+};
+
+struct worker {
+	_Atomic(struct work *) work; /* control: wo; worker: ro */
+	_Atomic bool stop; /* control: wo; worker: ro */
+	struct vmq_datapath *dp;
+	unsigned int lcore_id;
+	uint16_t number;
+
+	/* the worker's own */
+	vmq_counter_t polls __rte_cache_aligned;
+	vmq_counter_t idle_polls;
+	vmq_counter_t packets;
+	/* Queues served here for sources of this worker, with something in the backlog. */
+	SLIST_HEAD(, vmq_dp_queue) backlogged;
+} __rte_cache_aligned;
+
+/* Something that waits for the workers to let go of it. */
+struct garbage {
+	STAILQ_ENTRY(garbage) next;
+	uint64_t token; /* of the grace period it waits for */
+	unsigned int periods; /* to wait for, with this one */
+	void (*destroy)(void *object);
+	void *object;
+};
+
+struct vmq_datapath {
+	struct rte_rcu_qsbr *rcu;
+	bool started; /* control */
+	uint16_t n_workers;
+	STAILQ_HEAD(, garbage) garbage; /* control; oldest first */
+	struct worker workers[];
+};
+
+/* Loop of a worker; the argument is struct worker. */
+int worker_main(void *arg);
+
+/*
+ * One turn of a source: receive, classify, gather, deliver. Returns the number of
+ * packets received.
+ */
+uint16_t source_poll(struct vmq_dp_source *source, struct worker *worker);
+
+/* Deliver whatever a source has gathered. */
+void source_flush(struct vmq_dp_source *source, struct worker *worker);
+
+/*
+ * Deliver packets to their queue, or keep them for it, or drop them. Takes them all.
+ * Called by the source's worker.
+ */
+void queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker);
+
+/*
+ * Deliver from a queue's backlog, a bounded amount. Returns how many packets left it.
+ * Called by the serving worker.
+ */
+uint16_t queue_serve(struct vmq_dp_queue *queue);
+
+/* Is anything waiting? Exact for the serving worker. */
+static inline bool
+queue_has_backlog(const struct vmq_dp_queue *queue)
+{
+	return atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
+		!rte_ring_empty(queue->backlog);
+}
+
+/* Destroy an object after all workers have let go of it. */
+void garbage_add(struct vmq_datapath *dp, void (*destroy)(void *object), void *object);
+
+#endif /* VMQ_DP_PRIVATE_H */

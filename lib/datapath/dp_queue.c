@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "dp_private.h"
+
+static const struct {
+	const char *name;
+	const char *help;
+} drops[VMQ_DROP_COUNT] = {
+	[VMQ_DROP_STOPPED] = {"stopped",
+		"the queue was not running, or stopped while the packet waited in it"},
+	[VMQ_DROP_NO_BUFFER] = {"no_buffer",
+		"the queue's own memory was used up: its backend is too slow for the load"},
+	[VMQ_DROP_NO_HEADROOM] = {"no_headroom",
+		"the NIC had stripped the VLAN tag and there was no room to put it back"},
+	[VMQ_DROP_BACKEND] = {"backend",
+		"the backend took the packet and could not deliver it"},
+};
+
+const char *
+vmq_drop_name(enum vmq_drop reason)
+{
+	return (unsigned int)reason < VMQ_DROP_COUNT ? drops[reason].name : NULL;
+}
+
+const char *
+vmq_drop_help(enum vmq_drop reason)
+{
+	return (unsigned int)reason < VMQ_DROP_COUNT ? drops[reason].help : NULL;
+}
+
+struct vmq_dp_queue *
+vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
+{
+	unsigned int slots = rte_align32pow2(params->limit + 1);
+	ssize_t ring_bytes = rte_ring_get_memsize(slots);
+	struct vmq_dp_queue *queue;
+
+	queue = rte_zmalloc_socket("vmq_dp_queue", sizeof(*queue), RTE_CACHE_LINE_SIZE,
+		params->socket_id);
+	if (queue == NULL)
+		goto no_memory;
+	/* Not a named ring: that would take a memzone, of which there are few. */
+	queue->backlog = ring_bytes < 0 ? NULL
+		: rte_zmalloc_socket("vmq_backlog", ring_bytes, RTE_CACHE_LINE_SIZE,
+			params->socket_id);
+	if (queue->backlog == NULL)
+		goto no_memory;
+	rte_ring_init(queue->backlog, "vmq_backlog", slots, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	queue->id = params->id;
+	queue->backend = params->backend;
+	queue->backend_holds = vmq_backend_holds(params->backend);
+	queue->pool = params->pool;
+	queue->served_here = params->worker == params->source_worker;
+	queue->received_into_pool = params->received_into_pool;
+	queue->reserve = params->reserve;
+	return queue;
+
+no_memory:
+	rte_free(queue);
+	rte_errno = ENOMEM;
+	return NULL;
+}
+
+void
+vmq_dp_queue_free(struct vmq_dp_queue *queue)
+{
+	if (queue == NULL)
+		return;
+	vmq_dp_queue_discard(queue);
+	rte_free(queue->backlog);
+	rte_free(queue);
+}
+
+void
+vmq_dp_queue_run(struct vmq_dp_queue *queue, bool running)
+{
+	atomic_store_explicit(&queue->running, running, memory_order_release);
+}
+
+void
+vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_stats *stats)
+{
+	struct vmq_backend_stats backend;
+	uint64_t handed_over, backlog;
+	unsigned int i;
+
+	/* Later stages first: a packet on its way is then never counted twice. */
+	memset(stats, 0, sizeof(*stats));
+	vmq_backend_stats_get(queue->backend, &backend);
+	handed_over = vmq_counter_get(&queue->delivered);
+	stats->delivered_bytes = vmq_counter_get(&queue->delivered_bytes);
+	stats->bursts = vmq_counter_get(&queue->bursts);
+	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
+		rte_ring_count(queue->backlog);
+	stats->drops[VMQ_DROP_STOPPED] = vmq_counter_get(&queue->stopped) +
+		vmq_counter_get(&queue->stopped_here);
+	stats->drops[VMQ_DROP_NO_BUFFER] = vmq_counter_get(&queue->no_buffer);
+	stats->drops[VMQ_DROP_NO_HEADROOM] = vmq_counter_get(&queue->no_headroom);
+	stats->drops[VMQ_DROP_BACKEND] = backend.failed;
+	stats->received = vmq_counter_get(&queue->received);
+	stats->received_bytes = vmq_counter_get(&queue->received_bytes);
+
+	for (i = 0; i < VMQ_DROP_COUNT; i++)
+		stats->dropped += stats->drops[i];
+	stats->waiting = backlog + backend.waiting;
+	stats->delivered = handed_over - RTE_MIN(handed_over, backend.failed + backend.waiting);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_DATAPATH_H
+#define VMQ_DATAPATH_H
+
+/**
+ * @file
+ * The data path: workers that receive, steer in software, and deliver.
+ *
+ * A worker is one lcore that polls. A source is the Rx queue of an adapter's default
+ * queue: one worker polls it, classifies its packets, gathers them for each queue
+ * and delivers full bursts. A queue is served by one worker (its affinity): if that
+ * is the source's worker it delivers at once, else packets are handed over in a ring.
+ *
+ *   NIC -> source -> classifier -> gather ---------------------> backend
+ *                                    |                              ^
+ *                                    +-> copy into the queue's ---> backlog
+ *                                        own memory
+ *
+ * A packet leaves the memory it was received into only by going to a backend that
+ * lets go of it at once, or by being copied into its queue's own memory: whatever
+ * waits, waits in the memory of the VM that is slow.
+ *
+ * What workers read (views, lists of work) is immutable and published under RCU.
+ * Functions here are for the control thread unless a comment says otherwise.
+ */
+
+#include <rte_mempool.h>
+
+#include <vmq_backend.h>
+#include <vmq_base.h>
+#include <vmq_filter.h>
+
+/** Why a packet was dropped. Each drop is counted at its queue, where it happens. */
+enum vmq_drop {
+	VMQ_DROP_STOPPED, /**< Its queue was not running, or stopped while it waited. */
+	VMQ_DROP_NO_BUFFER, /**< Its queue's own memory was used up. */
+	VMQ_DROP_NO_HEADROOM, /**< No room to put a stripped tag back in. */
+	VMQ_DROP_BACKEND, /**< The backend took it and could not deliver it. */
+	VMQ_DROP_COUNT, /* not a reason */
+};
+
+/** @return "stopped", "no_buffer", "no_headroom", "backend"; NULL for a value out of range. */
+const char *vmq_drop_name(enum vmq_drop reason);
+
+/** What each reason means, in a sentence. */
+const char *vmq_drop_help(enum vmq_drop reason);
+
+/** The workers and what they share. */
+struct vmq_datapath;
+
+/**
+ * @param lcores
+ *   lcore ids, one worker each; worker numbers are indices in this array.
+ * @return NULL with rte_errno ENOMEM
+ */
+struct vmq_datapath *vmq_datapath_create(const unsigned int *lcores, uint16_t n_workers);
+
+/** Launch the workers. @return 0 or -errno */
+int vmq_datapath_start(struct vmq_datapath *dp);
+
+/**
+ * Stop the workers and wait for them: each delivers what it has gathered and
+ * returns, which takes no longer than one turn of its loop.
+ */
+void vmq_datapath_stop(struct vmq_datapath *dp);
+
+/** NULL is allowed. The workers must be stopped, sources and queues freed. */
+void vmq_datapath_free(struct vmq_datapath *dp);
+
+uint16_t vmq_datapath_workers(const struct vmq_datapath *dp);
+
+/** NUMA node of a worker. */
+int vmq_datapath_worker_node(const struct vmq_datapath *dp, uint16_t worker);
+
+/** What one worker has done. Any thread. */
+struct vmq_worker_stats {
+	uint64_t polls; /**< Turns of its loop. */
+	uint64_t idle_polls; /**< Of these, turns without work. */
+	uint64_t packets; /**< Received from sources. */
+};
+
+void vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker,
+	struct vmq_worker_stats *stats);
+
+/** A queue as the data path knows it. Owner: the control plane's queue. */
+struct vmq_dp_queue;
+
+struct vmq_dp_queue_params {
+	uint16_t id; /**< For messages. */
+	uint16_t source_worker; /**< The worker that receives and classifies for it. */
+	uint16_t worker; /**< The worker that serves it. */
+	struct vmq_backend *backend;
+	struct rte_mempool *pool; /**< Its own memory. */
+	uint32_t limit; /**< Most buffers that pool may ever have. */
+	/**
+	 * Received packets lie in pool already (a default queue, whose memory the NIC
+	 * receives into): nothing needs copying.
+	 */
+	bool received_into_pool;
+	/**
+	 * With received_into_pool: buffers that must stay available for receiving; when
+	 * there are fewer, packets of this queue do not wait but are dropped.
+	 */
+	uint32_t reserve;
+	int socket_id; /**< NUMA node of its worker. */
+};
+
+/** @return NULL with rte_errno ENOMEM. Not running yet. */
+struct vmq_dp_queue *vmq_dp_queue_create(const struct vmq_dp_queue_params *params);
+
+/** Free. No worker may use it any more; what waits in it is counted as stopped. */
+void vmq_dp_queue_free(struct vmq_dp_queue *queue);
+
+/**
+ * Let packets through, or not: the workers drop what comes and what waits, and count
+ * it as stopped. After vmq_datapath_synchronize() nothing more is delivered.
+ */
+void vmq_dp_queue_run(struct vmq_dp_queue *queue, bool running);
+
+/**
+ * Throw away what waits in a queue that no worker uses any more, counted as stopped.
+ */
+void vmq_dp_queue_discard(struct vmq_dp_queue *queue);
+
+struct vmq_dp_queue_stats {
+	uint64_t received, received_bytes;
+	uint64_t delivered, delivered_bytes; /**< Bytes: as handed to the backend. */
+	uint64_t drops[VMQ_DROP_COUNT];
+	uint64_t dropped; /**< Sum of drops. */
+	uint64_t waiting; /**< In the backlog or inside the backend. */
+	uint64_t bursts; /**< Calls of the backend; delivered / bursts is the mean burst. */
+};
+
+/**
+ * Any thread. At any quiet moment received = delivered + dropped + waiting, exactly.
+ */
+void vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_stats *stats);
+
+/** What a source's packets are looked up in: immutable once published. */
+struct vmq_dp_view {
+	struct vmq_classifier *classifier;
+	uint16_t n_queues;
+	/** By the index that the classifier answers; [0] is the default queue. */
+	struct vmq_dp_queue *queues[];
+};
+
+/** @return a view to fill in, or NULL with rte_errno ENOMEM */
+struct vmq_dp_view *vmq_dp_view_create(uint16_t n_queues, int socket_id);
+
+/** With its classifier. NULL is allowed. For a view that was never published. */
+void vmq_dp_view_free(struct vmq_dp_view *view);
+
+/** The Rx queue of an adapter's default queue. */
+struct vmq_dp_source;
+
+/**
+ * @return NULL with rte_errno ENOMEM. Not polled before
+ *   vmq_datapath_assign() and the first vmq_dp_source_publish().
+ */
+struct vmq_dp_source *vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker,
+	uint16_t port_id, uint16_t rx_queue);
+
+/** Free, with its view. No worker may use it any more. NULL is allowed. */
+void vmq_dp_source_free(struct vmq_dp_source *source);
+
+/**
+ * Publish a view: from one packet to the next the source goes by it. The old view is
+ * freed once no worker can be using it. One pointer store: atomic for every packet.
+ */
+void vmq_dp_source_publish(struct vmq_dp_source *source, struct vmq_dp_view *view);
+
+/**
+ * Most packets that a source's worker gathers before it delivers them. They lie in
+ * the pool received into.
+ */
+#define VMQ_GATHER_MAX (VMQ_GATHER_POLLS * VMQ_BURST)
+
+/** Turns after which a worker delivers what it has gathered, full bursts or not. */
+#define VMQ_GATHER_POLLS 64
+
+/** What one worker has to do beside delivering what its own sources receive. */
+struct vmq_dp_assignment {
+	struct vmq_dp_source *const *sources;
+	uint16_t n_sources;
+	struct vmq_dp_queue *const *queues; /**< Served for sources of other workers. */
+	uint16_t n_queues;
+};
+
+/**
+ * Publish what a worker has to do; the arrays are copied.
+ *
+ * @return 0, or -ENOMEM: the worker goes on as before.
+ */
+int vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
+	const struct vmq_dp_assignment *assignment);
+
+/**
+ * Wait until every worker goes by what has been published, and has let go of what it
+ * had gathered by anything older. Takes two turns of the slowest worker's loop.
+ */
+void vmq_datapath_synchronize(struct vmq_datapath *dp);
+
+/** Free views and lists that no worker can be using any more; does not wait. */
+void vmq_datapath_reclaim(struct vmq_datapath *dp);
+
+#endif /* VMQ_DATAPATH_H */
