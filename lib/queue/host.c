@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_errno.h>
+
+#include "queue_private.h"
+
+struct vmq_host *
+vmq_host_create(const unsigned int *lcores, uint16_t n_workers)
+{
+	struct vmq_host *host = calloc(1, sizeof(*host));
+
+	if (host == NULL) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	STAILQ_INIT(&host->adapters);
+	host->dp = vmq_datapath_create(lcores, n_workers);
+	if (host->dp == NULL) {
+		free(host);
+		return NULL;
+	}
+	return host;
+}
+
+int
+vmq_host_start(struct vmq_host *host)
+{
+	return vmq_datapath_start(host->dp);
+}
+
+void
+vmq_host_stop(struct vmq_host *host)
+{
+	vmq_datapath_stop(host->dp);
+}
+
+void
+vmq_host_free(struct vmq_host *host)
+{
+	if (host == NULL)
+		return;
+	vmq_datapath_free(host->dp);
+	free(host);
+}
+
+struct vmq_datapath *
+vmq_host_datapath(const struct vmq_host *host)
+{
+	return host->dp;
+}
+
+/* Is a queue served by another worker than the one that receives for it? */
+static bool
+is_remote(const struct vmq_adapter *adapter, const struct queue *queue, uint16_t worker)
+{
+	return queue != NULL && queue->dp != NULL && queue->worker == worker &&
+		queue->worker != adapter->source_worker &&
+		queue->state != VMQ_QUEUE_DMA_STOPPED && queue->state != VMQ_QUEUE_FREEING;
+}
+
+static int
+assign_worker(struct vmq_host *host, uint16_t worker)
+{
+	struct vmq_dp_source **sources;
+	struct vmq_dp_queue **queues;
+	struct vmq_adapter *adapter;
+	uint32_t n_sources = 0, n_queues = 0, i;
+	int ret = -ENOMEM;
+
+	STAILQ_FOREACH(adapter, &host->adapters, next) {
+		n_sources++;
+		n_queues += adapter->n_slots;
+	}
+	sources = calloc(n_sources + 1, sizeof(*sources));
+	queues = calloc(n_queues + 1, sizeof(*queues));
+	if (sources == NULL || queues == NULL)
+		goto out;
+
+	n_sources = 0;
+	n_queues = 0;
+	STAILQ_FOREACH(adapter, &host->adapters, next) {
+		if (adapter->halted)
+			continue;
+		if (adapter->source_worker == worker)
+			sources[n_sources++] = adapter->source;
+		for (i = 0; i < adapter->n_slots; i++)
+			if (is_remote(adapter, adapter->queues[i], worker))
+				queues[n_queues++] = adapter->queues[i]->dp;
+	}
+	ret = vmq_datapath_assign(host->dp, worker, &(struct vmq_dp_assignment){
+		.sources = sources,
+		.n_sources = (uint16_t)n_sources,
+		.queues = queues,
+		.n_queues = (uint16_t)n_queues,
+	});
+out:
+	free(sources);
+	free(queues);
+	return ret;
+}
+
+int
+host_assign(struct vmq_host *host)
+{
+	uint16_t worker;
+	int ret;
+
+	for (worker = 0; worker < vmq_datapath_workers(host->dp); worker++) {
+		ret = assign_worker(host, worker);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}

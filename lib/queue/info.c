@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <string.h>
+
+#include "queue_private.h"
+
+bool
+vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_queue_info *info)
+{
+	const struct queue *queue = adapter_queue(adapter, id);
+
+	if (queue == NULL)
+		return false;
+	memset(info, 0, sizeof(*info));
+	info->id = id;
+	info->name = queue->name;
+	info->vm = queue->vm != NULL ? queue->vm : "";
+	info->state = queue->state;
+	info->worker = queue->worker;
+	info->keep_tags = queue->keep_tags;
+	info->n_filters = queue->n_filters;
+	info->buffer_size = queue->memory.buffer_size;
+	info->backend = queue->backend_params.type;
+	info->backend_text = queue->backend != NULL ? vmq_backend_text(queue->backend)
+						     : vmq_backend_type_name(info->backend);
+	info->memory.limit = queue->memory.limit;
+	if (queue->pool != NULL)
+		vmq_pool_stats_get(queue->pool, &info->memory);
+	info->packets = queue->last_packets;
+	if (queue->dp != NULL)
+		vmq_dp_queue_stats_get(queue->dp, &info->packets);
+	return true;
+}
+
+int
+vmq_queue_next(const struct vmq_adapter *adapter, int after)
+{
+	uint32_t id;
+
+	for (id = (uint32_t)(after + 1); id < adapter->n_slots; id++)
+		if (adapter->queues[id] != NULL)
+			return (int)id;
+	return -1;
+}

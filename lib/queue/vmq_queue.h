@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_QUEUE_H
+#define VMQ_QUEUE_H
+
+/**
+ * @file
+ * Adapters and their queues: the object that joins memory, filters, port, backend
+ * and data path, and the states it goes through. Control thread only.
+ *
+ *                  SET_FILTER          ALLOCATION_COMPLETE
+ *      Allocated ------------> Set -------------------------> Running
+ *        |   ^                  |                              |   ^
+ *        |   +------------------+            last CLEAR_FILTER |   | SET_FILTER
+ *        |    last CLEAR_FILTER                                v   |
+ *        +--------- ALLOCATION_COMPLETE ---------------------> Paused
+ *        |                                                     |
+ *        +--- FREE_QUEUE ---> DmaStopped ---> Freeing <--------+ FREE_QUEUE
+ *                              (indicated)     (all packets home) ---> Undefined
+ *
+ * The table with every event is in state.c; an event without an entry is refused
+ * with VMQ_STATUS_NOT_ACCEPTED and changes nothing (spec: Queue states).
+ */
+
+#include <vmq_backend.h>
+#include <vmq_base.h>
+#include <vmq_datapath.h>
+#include <vmq_filter.h>
+#include <vmq_port.h>
+#include <vmq_shmem.h>
+
+/** The seven states of a queue. */
+enum vmq_queue_state {
+	VMQ_QUEUE_UNDEFINED,
+	VMQ_QUEUE_ALLOCATED,
+	VMQ_QUEUE_SET,
+	VMQ_QUEUE_RUNNING,
+	VMQ_QUEUE_PAUSED,
+	VMQ_QUEUE_DMA_STOPPED,
+	VMQ_QUEUE_FREEING,
+	VMQ_QUEUE_STATE_COUNT, /* not a state; the answer to an event that is refused */
+};
+
+/** What may happen to a queue: rows of the table in the specification. */
+enum vmq_queue_event {
+	VMQ_EVENT_ALLOCATE_QUEUE,
+	VMQ_EVENT_QUERY_PARAMETERS,
+	VMQ_EVENT_SET_PARAMETERS,
+	VMQ_EVENT_SET_FILTER,
+	VMQ_EVENT_CLEAR_LAST_FILTER,
+	VMQ_EVENT_CLEAR_FILTER, /**< Not the last one. */
+	VMQ_EVENT_ENUM_FILTERS,
+	VMQ_EVENT_FILTER_PARAMETERS,
+	VMQ_EVENT_ALLOCATION_COMPLETE,
+	VMQ_EVENT_RECEIVE,
+	VMQ_EVENT_FREE_QUEUE,
+	VMQ_EVENT_DMA_STOPPED, /**< DMA has stopped and that was indicated. */
+	VMQ_EVENT_RESOURCES_FREED, /**< All packets are home, all resources free. */
+	VMQ_EVENT_COUNT, /* not an event */
+};
+
+/**
+ * The state table, a pure function.
+ *
+ * @return the next state, or VMQ_QUEUE_STATE_COUNT: the event is not valid there.
+ */
+enum vmq_queue_state vmq_queue_next_state(enum vmq_queue_state state, enum vmq_queue_event event);
+
+/** "Allocated", "DmaStopped"... */
+const char *vmq_queue_state_name(enum vmq_queue_state state);
+
+/** "SET_FILTER"... */
+const char *vmq_queue_event_name(enum vmq_queue_event event);
+
+/** The public operational state: "Undefined", "Running", "Paused" or "DmaStopped". */
+const char *vmq_queue_operational_state(enum vmq_queue_state state);
+
+/** The workers and the adapters on them. */
+struct vmq_host;
+
+/**
+ * @param lcores
+ *   One worker on each; worker numbers are indices in this array.
+ * @return NULL with rte_errno
+ */
+struct vmq_host *vmq_host_create(const unsigned int *lcores, uint16_t n_workers);
+
+/** Launch the workers. @return 0 or -errno */
+int vmq_host_start(struct vmq_host *host);
+
+/** Stop the workers; from then on no packet moves. */
+void vmq_host_stop(struct vmq_host *host);
+
+/** Free. Its adapters must be gone. NULL is allowed. */
+void vmq_host_free(struct vmq_host *host);
+
+struct vmq_datapath *vmq_host_datapath(const struct vmq_host *host);
+
+/** An adapter: a port, its queues, filters and memory. Owner: the host. */
+struct vmq_adapter;
+
+struct vmq_queue_memory {
+	uint32_t buffers; /**< Allocated when the queue's allocation is completed. */
+	uint32_t limit; /**< Most buffers that it may ever have. */
+	uint32_t buffer_size; /**< Bytes of packet in one buffer. */
+	int node; /**< NUMA node, or SOCKET_ID_ANY: the one of its worker. */
+	bool contiguous;
+};
+
+struct vmq_queue_params {
+	const char *name; /**< Copied. */
+	const char *vm; /**< Copied; NULL: none. */
+	uint16_t worker; /**< Serves the queue. */
+	struct vmq_queue_memory memory;
+	bool keep_tags;
+	/** Type, file and device are read; strings are copied. */
+	struct vmq_backend_params backend;
+};
+
+struct vmq_adapter_params {
+	const char *name; /**< Copied. */
+	struct vmq_port_params port;
+	size_t memory_limit_bytes; /**< Of all queues; 0: no limit. */
+	struct vmq_queue_params default_queue; /**< Its worker receives for the adapter. */
+};
+
+/** Fewest buffers that a default queue needs: the NIC's ring, and what is gathered. */
+uint32_t vmq_adapter_min_buffers(uint16_t rx_descriptors);
+
+/**
+ * Memory that a queue takes, in bytes: its buffers and all that goes with them. Works
+ * before EAL starts.
+ */
+size_t vmq_queue_memory_bytes(uint32_t buffers, uint32_t limit, uint32_t buffer_size);
+
+/** The same for what its backend needs beside, such as a port's receive buffers. */
+size_t vmq_queue_backend_bytes(enum vmq_backend_type type);
+
+/** Memzones that a queue with such a backend takes. */
+unsigned int vmq_queue_memzones(enum vmq_backend_type type);
+
+/**
+ * Adapter start (MiniportInitializeEx): open the port, give the default queue its
+ * memory and backend, and start receiving. Until its queues have filters everything
+ * goes to the default queue.
+ *
+ * @return NULL with rte_errno, the reason in err, and nothing left behind.
+ */
+struct vmq_adapter *vmq_adapter_start(struct vmq_host *host,
+	const struct vmq_adapter_params *params, struct vmq_error *err);
+
+/**
+ * Adapter halt (MiniportHaltEx), from any state: no more packets, then queues, then
+ * the default queue. Packets may still be out; memory goes with
+ * vmq_adapter_progress(), and until then the figures of all queues can still be read.
+ */
+void vmq_adapter_halt(struct vmq_adapter *adapter);
+
+/**
+ * Go on with what waits: queues that are being freed, views that workers have left.
+ * To be called now and then.
+ *
+ * @return how many queues (the default queue of a halted adapter is one) still wait
+ *   for packets.
+ */
+unsigned int vmq_adapter_progress(struct vmq_adapter *adapter);
+
+/**
+ * Free a halted adapter for good.
+ *
+ * @return how many blocks of memory have leaked: packets that never came home keep
+ *   theirs.
+ */
+unsigned int vmq_adapter_free(struct vmq_adapter *adapter);
+
+const char *vmq_adapter_name(const struct vmq_adapter *adapter);
+void vmq_adapter_port_stats(const struct vmq_adapter *adapter, struct vmq_port_stats *stats);
+
+/**
+ * Between these two, changes of filters and queues are not published one by one but
+ * all at once by the second call.
+ *
+ * @return of vmq_adapter_commit: VMQ_STATUS_SUCCESS, or VMQ_STATUS_RESOURCES: the
+ *   workers go on by the last view that was published.
+ */
+void vmq_adapter_begin(struct vmq_adapter *adapter);
+enum vmq_status vmq_adapter_commit(struct vmq_adapter *adapter, struct vmq_error *err);
+
+/**
+ * ALLOCATE_QUEUE. Takes no memory for packets yet.
+ *
+ * @param id
+ *   Receives the queue's id, 1 and up.
+ */
+enum vmq_status vmq_queue_allocate(struct vmq_adapter *adapter,
+	const struct vmq_queue_params *params, uint16_t *id, struct vmq_error *err);
+
+/** One queue of a batch, and what became of it. */
+struct vmq_queue_completion {
+	uint16_t id;
+	enum vmq_status status;
+	uint32_t buffers; /**< How many it really has. */
+	struct vmq_error error; /**< Set if status is not VMQ_STATUS_SUCCESS. */
+};
+
+/**
+ * QUEUE_ALLOCATION_COMPLETE for a batch: each queue gets its memory and its backend.
+ *
+ * @return VMQ_STATUS_SUCCESS, or the status of the first queue that did not get them.
+ */
+enum vmq_status vmq_queue_complete(struct vmq_adapter *adapter, struct vmq_queue_completion *batch,
+	uint16_t n);
+
+/**
+ * FREE_QUEUE. Only a queue without filters can be freed.
+ *
+ * @return VMQ_STATUS_SUCCESS: it is gone; VMQ_STATUS_PENDING: it waits for packets,
+ *   vmq_adapter_progress() goes on with it; VMQ_STATUS_NOT_ACCEPTED;
+ *   VMQ_STATUS_INVALID_PARAMETER: no such queue, or the default queue.
+ */
+enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, struct vmq_error *err);
+
+/** SET_FILTER. @param filter_id receives the new filter's id. */
+enum vmq_status vmq_queue_set_filter(struct vmq_adapter *adapter, uint16_t id,
+	const struct vmq_filter_match *match, uint32_t *filter_id, struct vmq_error *err);
+
+/**
+ * CLEAR_FILTER. After the last one of a queue it delivers nothing more: what waits in
+ * it is dropped and counted.
+ *
+ * @return VMQ_STATUS_FILE_NOT_FOUND: no such filter.
+ */
+enum vmq_status vmq_queue_clear_filter(struct vmq_adapter *adapter, uint32_t filter_id,
+	struct vmq_error *err);
+
+/** MOVE_FILTER, atomic for every packet. */
+enum vmq_status vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id,
+	uint16_t from, uint16_t to, struct vmq_error *err);
+
+/** All there is to say about a queue. Strings live as long as it. */
+struct vmq_queue_info {
+	uint16_t id;
+	const char *name;
+	const char *vm; /**< "" for none. */
+	enum vmq_queue_state state;
+	uint16_t worker;
+	bool keep_tags;
+	uint32_t n_filters;
+	uint32_t buffer_size;
+	struct vmq_pool_stats memory;
+	struct vmq_dp_queue_stats packets;
+	enum vmq_backend_type backend;
+	const char *backend_text;
+};
+
+/** @return false: no such queue. */
+bool vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id,
+	struct vmq_queue_info *info);
+
+/** @return the next queue's id after that one, -1 if there is none; -1 gives the first. */
+int vmq_queue_next(const struct vmq_adapter *adapter, int after);
+
+/** The adapter's filters, to be walked with vmq_filter_next(). */
+const struct vmq_filter_set *vmq_adapter_filters(const struct vmq_adapter *adapter);
+
+#endif /* VMQ_QUEUE_H */
