@@ -28,12 +28,10 @@ of(const struct vmq_backend *backend)
 	return (struct ethdev_backend *)(uintptr_t)backend;
 }
 
-/* Let the port carry frames of max_frame bytes, if it can be told. */
+/* Let the port carry what the adapter receives, if it can be told. */
 static int
-set_frame_size(struct ethdev_backend *ethdev, const struct rte_eth_dev_info *info,
-	uint16_t max_frame, struct vmq_error *err)
+set_mtu(struct ethdev_backend *ethdev, uint16_t wanted, struct vmq_error *err)
 {
-	const uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	uint16_t mtu;
 	int ret;
 
@@ -41,17 +39,16 @@ set_frame_size(struct ethdev_backend *ethdev, const struct rte_eth_dev_info *inf
 	if (ret < 0)
 		return vmq_error_errno(err, -ret, "%s: mtu: %s", ethdev->backend.text,
 			rte_strerror(-ret));
-	if (max_frame > mtu + overhead) {
-		uint16_t wanted = RTE_MIN((uint16_t)(max_frame - overhead), info->max_mtu);
-
+	if (wanted > mtu) {
 		ret = rte_eth_dev_set_mtu(ethdev->port_id, wanted);
 		if (ret == 0)
 			mtu = wanted;
-		else if (ret != -ENOTSUP)
-			return vmq_error_errno(err, -ret, "%s: mtu %u: %s", ethdev->backend.text,
-				wanted, rte_strerror(-ret));
+		else
+			VMQ_LOG(WARNING,
+				"%s: mtu stays %u, longer frames are dropped: %u: %s\n",
+				ethdev->backend.text, mtu, wanted, rte_strerror(-ret));
 	}
-	ethdev->max_frame = mtu + overhead;
+	ethdev->max_frame = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	return 0;
 }
 
@@ -62,19 +59,14 @@ configure(struct ethdev_backend *ethdev, const struct vmq_backend_params *params
 	const struct rte_eth_conf conf = {0};
 	uint16_t rx_descriptors = DESCRIPTORS, tx_descriptors = DESCRIPTORS;
 	uint16_t port_id = ethdev->port_id;
-	struct rte_eth_dev_info info;
 	const char *step;
 	int ret;
 
-	step = "device information";
-	ret = rte_eth_dev_info_get(port_id, &info);
-	if (ret < 0)
-		goto fail;
 	step = "configure";
 	ret = rte_eth_dev_configure(port_id, 1, 1, &conf);
 	if (ret < 0)
 		goto fail;
-	ret = set_frame_size(ethdev, &info, params->max_frame, err);
+	ret = set_mtu(ethdev, params->mtu, err);
 	if (ret < 0)
 		return ret;
 	step = "descriptors";

@@ -32,7 +32,7 @@ struct vmq_backend_params {
 	const char *file; /**< pcap: path of the file, replaced if it exists. */
 	const char *device; /**< ethdev: device arguments, such as "net_tap0,iface=vm1". */
 	uint32_t max_held; /**< pcap: most packets that may wait to be written. */
-	uint16_t max_frame; /**< ethdev: longest frame in bytes that it must carry, 0: the default. */
+	uint16_t mtu; /**< ethdev: what its port should carry, in bytes; 0: as it is. */
 	int socket_id; /**< NUMA node of the worker that serves it, or SOCKET_ID_ANY. */
 	struct rte_mempool *pool; /**< ethdev: where its port receives into. */
 };

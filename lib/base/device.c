@@ -12,21 +12,18 @@
 
 #include "vmq_base.h"
 
-/* Mark the port as ours, so that neither we nor a library takes it twice. */
+/*
+ * Ports that we have attached. Not DPDK's port ownership (rte_eth_dev_owner_set()):
+ * dpdk-proc-info and others see only ports without an owner. Control thread.
+ */
+static bool taken[RTE_MAX_ETHPORTS];
+
 static int
 take_port(uint16_t port_id, const char *name, struct vmq_error *err)
 {
-	struct rte_eth_dev_owner owner = {.name = "vmq"};
-	int ret;
-
-	ret = rte_eth_dev_owner_new(&owner.id);
-	if (ret == 0)
-		ret = rte_eth_dev_owner_set(port_id, &owner);
-	if (ret == -EPERM)
+	if (taken[port_id])
 		return vmq_error_errno(err, EBUSY, "device %s is in use already", name);
-	if (ret < 0)
-		return vmq_error_errno(err, -ret, "device %s: cannot be owned: %s", name,
-			rte_strerror(-ret));
+	taken[port_id] = true;
 	return 0;
 }
 
@@ -36,7 +33,6 @@ vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err)
 	struct rte_devargs args = {0};
 	uint64_t mark = vmq_log_mark();
 	char said[320];
-	bool attached;
 	int ret;
 
 	ret = rte_devargs_parse(&args, device);
@@ -45,21 +41,17 @@ vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err)
 			vmq_log_since(mark, said, sizeof(said)));
 	free(args.data); /* rte_devargs_reset() is experimental in 22.11 */
 
-	/* A PCI device came with EAL; a vdev that is there already is in use. */
-	attached = rte_eth_dev_get_port_by_name(args.name, port_id) == 0;
-	if (attached)
+	/* A PCI device, and one of extra arguments, came with EAL. */
+	if (rte_eth_dev_get_port_by_name(args.name, port_id) == 0)
 		return take_port(*port_id, args.name, err);
 
 	ret = rte_dev_probe(device);
 	if (ret == 0)
 		ret = rte_eth_dev_get_port_by_name(args.name, port_id);
 	if (ret < 0)
-		return vmq_error_errno(err, -ret, "device %s: %s; the driver says: %s", args.name,
+		return vmq_error_errno(err, -ret, "device %s: %s; the driver says: %s", device,
 			rte_strerror(-ret), vmq_log_since(mark, said, sizeof(said)));
-	ret = take_port(*port_id, args.name, err);
-	if (ret < 0)
-		vmq_device_detach(*port_id);
-	return ret;
+	return take_port(*port_id, args.name, err);
 }
 
 void
@@ -68,6 +60,7 @@ vmq_device_detach(uint16_t port_id)
 	struct rte_eth_dev_info info;
 	int ret;
 
+	taken[port_id] = false;
 	ret = rte_eth_dev_info_get(port_id, &info);
 	if (ret < 0)
 		info.device = NULL;

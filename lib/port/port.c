@@ -21,7 +21,7 @@ struct vmq_port {
 	uint16_t mtu;
 	int node;
 	bool started;
-	char device[RTE_DEV_NAME_MAX_LEN];
+	char device[256]; /* as in the document, for messages */
 };
 
 /* The sentence for a step that failed, with what the driver said about it. */
@@ -87,8 +87,7 @@ vmq_port_open(const struct vmq_port_params *params, struct vmq_error *err)
 	port->rx_descriptors = params->rx_descriptors;
 	port->tx_descriptors = TX_DESCRIPTORS;
 	port->mtu = params->mtu;
-	snprintf(port->device, sizeof(port->device), "%.*s", (int)strcspn(params->device, ","),
-		params->device);
+	snprintf(port->device, sizeof(port->device), "%s", params->device);
 	ret = vmq_device_attach(params->device, &port->id, err);
 	if (ret < 0)
 		goto free_port;

@@ -104,6 +104,7 @@ create(struct vmq_host *host, const struct vmq_adapter_params *params, struct vm
 	adapter->host = host;
 	adapter->number = host->next_number++;
 	adapter->source_worker = params->default_queue.worker;
+	adapter->mtu = params->port.mtu;
 	snprintf(adapter->name, sizeof(adapter->name), "%s", params->name);
 	adapter->n_slots = 1;
 	adapter->queues = calloc(adapter->n_slots, sizeof(*adapter->queues));

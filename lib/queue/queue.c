@@ -172,7 +172,7 @@ queue_open(struct vmq_adapter *adapter, struct queue *queue, struct vmq_error *e
 
 	backend.socket_id = node;
 	backend.max_held = queue->memory.limit;
-	backend.max_frame = (uint16_t)RTE_MIN(queue->memory.buffer_size, (uint32_t)UINT16_MAX);
+	backend.mtu = adapter->mtu;
 	backend.pool = queue->xmit_pool != NULL ? vmq_pool_mempool(queue->xmit_pool) : NULL;
 	status = VMQ_STATUS_FAILURE;
 	queue->backend = vmq_backend_open(&backend, err);

@@ -41,7 +41,7 @@ struct vmq_adapter {
 	struct vmq_filter_set *filters;
 	struct vmq_dp_source *source;
 	uint16_t source_worker;
-	uint16_t rx_descriptors;
+	uint16_t mtu;
 	struct vmq_port_stats last_port; /* what the port counted until it was closed */
 	struct queue **queues; /* by id, NULL: none; [0] is the default queue */
 	uint32_t n_slots; /* in queues */
