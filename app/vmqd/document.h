@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQD_DOCUMENT_H
+#define VMQD_DOCUMENT_H
+
+/**
+ * @file
+ * The configuration document: JSON in, plain structures out.
+ *
+ * document_read() decodes and checks in one pass and reports everything that is
+ * wrong, each finding with the JSON pointer (RFC 6901) of its place. What needs
+ * the machine (CPUs, memory) is in document_check_machine(). Both run before EAL
+ * starts. Owner of all strings and arrays: the document.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include <vmq_backend.h>
+#include <vmq_base.h>
+#include <vmq_filter.h>
+
+/** One thing that is wrong: where, what, and what would be right. */
+struct doc_finding {
+	char *pointer; /**< JSON pointer, "" for the whole document. */
+	char *message; /**< One sentence: what is wrong. */
+	char *hint; /**< What would be right, or the command that mends it; may be NULL. */
+};
+
+/** Most findings that are kept; further ones are only counted. */
+#define DOC_FINDINGS_MAX 1000
+
+struct doc_findings {
+	struct doc_finding *list;
+	size_t count;
+	size_t dropped; /**< Found, but over DOC_FINDINGS_MAX or without memory to keep it. */
+};
+
+void doc_findings_free(struct doc_findings *findings);
+
+/**
+ * Print as "FILE: error at POINTER: MESSAGE", for the whole document as
+ * "FILE: error: MESSAGE", with the hint on a line of its own. Control characters
+ * that come from the document are written as escapes.
+ */
+void doc_findings_print(const struct doc_findings *findings, const char *file, FILE *out);
+
+struct doc_eal {
+	int main_core; /**< CPU of the control thread. */
+	int *workers; /**< CPUs of the workers, one worker each, n_workers of them. */
+	size_t n_workers;
+	bool hugepages; /**< false: EAL's --no-huge. */
+	bool in_memory; /**< EAL's --in-memory; only with hugepages. */
+	uint32_t memory_mb; /**< 0: computed from what the document needs. */
+	char *file_prefix;
+	char **extra_args; /**< For experts, passed on as they are. */
+	size_t n_extra_args;
+};
+
+struct doc_memory {
+	uint32_t buffers; /**< Allocated when the queue is completed. */
+	uint32_t limit; /**< Most buffers that the queue may ever have, >= buffers. */
+	uint32_t buffer_size; /**< Bytes of packet that one buffer holds, headroom not counted. */
+	int node; /**< NUMA node, or SOCKET_ID_ANY. */
+	bool contiguous; /**< One IOVA range or failure. */
+};
+
+struct doc_backend {
+	enum vmq_backend_type type;
+	char *file;
+	char *device;
+};
+
+struct doc_queue {
+	char *name;
+	char *vm; /**< NULL for a default queue. */
+	size_t adapter; /**< Index in doc.adapters. */
+	int *affinity; /**< CPUs, each the CPU of a worker; never empty after reading. */
+	size_t n_affinity;
+	struct doc_memory memory;
+	struct vmq_filter_match *filters;
+	size_t n_filters;
+	bool keep_tags;
+	struct doc_backend backend;
+};
+
+struct doc_adapter {
+	char *name;
+	char *device; /**< PCI address or vdev arguments, as EAL's -a or --vdev take them. */
+	uint16_t rx_descriptors;
+	uint16_t mtu; /**< Largest payload of an Ethernet frame, in bytes. */
+	struct doc_queue default_queue; /**< Its name is "default". */
+};
+
+struct document {
+	struct doc_eal eal;
+	struct doc_adapter *adapters;
+	size_t n_adapters;
+	struct doc_queue *queues;
+	size_t n_queues;
+};
+
+/**
+ * Read and check a document.
+ *
+ * @param file
+ *   Path, or "-" for standard input.
+ * @param findings
+ *   Receives everything that is wrong; the caller frees it.
+ * @return the document, or NULL if there is at least one finding.
+ */
+struct document *document_read(const char *file, struct doc_findings *findings);
+
+/**
+ * Is what the document needs on this machine: CPUs, memory, memzones, ports?
+ * Adds to findings.
+ *
+ * @return 0, or -ENOSPC if there was something to find.
+ */
+int document_check_machine(const struct document *doc, struct doc_findings *findings);
+
+/**
+ * document_read() and document_check_machine() in one pass: a document that has
+ * errors is checked against the machine as far as it could be read.
+ *
+ * @return the document, or NULL if there is at least one finding.
+ */
+struct document *document_load(const char *file, struct doc_findings *findings);
+
+/** Is a device string a PCI address (EAL's -a), not a virtual device (--vdev)? */
+bool doc_device_is_pci(const char *device);
+
+/** Memory that the document needs in all, in MiB, with EAL's own. */
+uint32_t document_memory_mb(const struct document *doc);
+
+void document_free(struct document *doc);
+
+#endif /* VMQD_DOCUMENT_H */

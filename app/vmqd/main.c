@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+/*
+ * vmqd: start in order, run the control loop, stop in the reverse order.
+ *
+ *   options - document - EAL - adapters - queues - workers - control loop
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "document.h"
+#include "eal.h"
+#include "options.h"
+#include "report.h"
+#include "system.h"
+
+/* Exit statuses; --help says the same. */
+#define EXIT_USAGE 2
+
+/* How often the control loop goes on with what waits. */
+#define PROGRESS_MS 10
+
+static volatile bool stop_requested;
+static int stop_fd = -1; /* readable once stopping is requested */
+
+/* The first signal stops in order; a second one does not wait for that. */
+static void
+on_signal(int number)
+{
+	const uint64_t one = 1;
+	ssize_t written;
+	int saved = errno;
+
+	if (stop_requested)
+		_exit(128 + number);
+	stop_requested = true;
+	written = write(stop_fd, &one, sizeof(one));
+	(void)written; /* an eventfd with room for 2^64 - 2 more takes it */
+	errno = saved;
+}
+
+static int
+catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (stop_fd < 0 || sigaction(SIGINT, &action, NULL) < 0 ||
+		sigaction(SIGTERM, &action, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	return 0;
+}
+
+/* The control loop and what it looks after. */
+struct control {
+	struct event_base *base;
+	struct system *system;
+	struct report *report;
+};
+
+static void
+on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(control->base);
+}
+
+static void
+on_report(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+
+	(void)fd;
+	(void)what;
+	report_print(control->report, false);
+}
+
+static void
+on_progress(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = 0; i < control->system->n_adapters; i++)
+		vmq_adapter_progress(control->system->adapters[i]);
+}
+
+static struct timeval
+interval(double seconds)
+{
+	return (struct timeval){
+		.tv_sec = (time_t)seconds,
+		.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6),
+	};
+}
+
+static bool
+add_event(struct event *event, const struct timeval *timeout)
+{
+	return event != NULL && event_add(event, timeout) == 0;
+}
+
+/* Run until a signal or the end of the time. Returns 0 or -errno. */
+static int
+run(struct control *control, const struct options *options)
+{
+	const struct timeval report_interval = interval(options->stats_interval);
+	const struct timeval progress_interval = interval(PROGRESS_MS / 1e3);
+	const struct timeval end = interval(options->seconds);
+	struct event *stop, *report, *progress, *timeout;
+	int ret = -ENOMEM;
+
+	control->base = event_base_new();
+	if (control->base == NULL)
+		return -ENOMEM;
+	stop = event_new(control->base, stop_fd, EV_READ, on_stop, control);
+	report = event_new(control->base, -1, EV_PERSIST, on_report, control);
+	progress = event_new(control->base, -1, EV_PERSIST, on_progress, control);
+	timeout = event_new(control->base, -1, 0, on_stop, control);
+	if (add_event(stop, NULL) && add_event(report, &report_interval) &&
+		add_event(progress, &progress_interval) &&
+		(options->seconds == 0 || add_event(timeout, &end)))
+		ret = event_base_dispatch(control->base) < 0 ? -EIO : 0;
+	if (timeout != NULL)
+		event_free(timeout);
+	if (progress != NULL)
+		event_free(progress);
+	if (report != NULL)
+		event_free(report);
+	if (stop != NULL)
+		event_free(stop);
+	event_base_free(control->base);
+	return ret;
+}
+
+static struct document *
+read_document(const char *file)
+{
+	struct doc_findings findings = {0};
+	struct document *doc;
+
+	doc = document_load(file, &findings);
+	doc_findings_print(&findings, file, stderr);
+	doc_findings_free(&findings);
+	return doc;
+}
+
+static void
+print_checked(const struct document *doc, const char *file)
+{
+	size_t filters = 0, i;
+
+	for (i = 0; i < doc->n_queues; i++)
+		filters += doc->queues[i].n_filters;
+	for (i = 0; i < doc->n_adapters; i++)
+		filters += doc->adapters[i].default_queue.n_filters;
+	printf("%s: ok: %zu adapters, %zu queues, %zu filters, %u MiB of memory\n", file,
+		doc->n_adapters, doc->n_queues, filters, document_memory_mb(doc));
+}
+
+/* From the start of EAL to its end. Returns the exit status. */
+static int
+serve(const struct document *doc, const struct options *options)
+{
+	struct system system = {0};
+	struct report report = {0};
+	struct control control = {.system = &system, .report = &report};
+	int status = EXIT_SUCCESS;
+	struct vmq_error err;
+
+	if (eal_start(doc, &err) < 0) {
+		fprintf(stderr, "vmqd: %s\n", err.text);
+		return EXIT_FAILURE;
+	}
+	if (system_start(&system, doc, &stop_requested, &err) < 0 ||
+		report_open(&report, &system, options, &err) < 0) {
+		fprintf(stderr, "vmqd: %s\n", err.text);
+		status = EXIT_FAILURE;
+	} else if (!stop_requested && run(&control, options) < 0) {
+		fprintf(stderr, "vmqd: the control loop failed\n");
+		status = EXIT_FAILURE;
+	}
+
+	if (system_stop(&system) > 0)
+		status = EXIT_FAILURE;
+	if (status == EXIT_SUCCESS || report.table != NULL || report.json != NULL)
+		report_print(&report, true);
+	if (report_close(&report, &err) < 0) {
+		fprintf(stderr, "vmqd: %s\n", err.text);
+		status = EXIT_FAILURE;
+	}
+	if (system_free(&system) > 0)
+		status = EXIT_FAILURE;
+	eal_stop(doc);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	struct document *doc;
+	int status;
+
+	switch (options_read(argc, argv, &options)) {
+	case OPTIONS_DONE:
+		return EXIT_SUCCESS;
+	case OPTIONS_WRONG:
+		return EXIT_USAGE;
+	case OPTIONS_RUN:
+		break;
+	}
+	if (catch_signals() < 0 || vmq_log_open("vmqd", options.verbose) < 0) {
+		fprintf(stderr, "vmqd: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	doc = read_document(options.config);
+	if (doc == NULL)
+		return EXIT_FAILURE;
+	if (options.check) {
+		print_checked(doc, options.config);
+		document_free(doc);
+		return EXIT_SUCCESS;
+	}
+	status = serve(doc, &options);
+	document_free(doc);
+	return status;
+}

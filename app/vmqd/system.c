@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <rte_errno.h>
+
+#include "eal.h"
+#include "system.h"
+
+/* How long stopping waits for packets that are out, and how often it looks. */
+#define HOME_WAIT_MS 3000
+#define HOME_LOOK_MS 5
+
+static uint16_t
+worker_on_cpu(const struct document *doc, int cpu)
+{
+	size_t i;
+
+	for (i = 0; i < doc->eal.n_workers; i++)
+		if (doc->eal.workers[i] == cpu)
+			return (uint16_t)i;
+	return 0; /* the document's check refuses CPUs without a worker */
+}
+
+/* Of the workers that a queue may have, the one that serves the fewest queues. */
+static uint16_t
+pick_worker(const struct document *doc, const struct doc_queue *queue, uint32_t *load)
+{
+	uint16_t best = worker_on_cpu(doc, queue->affinity[0]), worker;
+	size_t i;
+
+	for (i = 1; i < queue->n_affinity; i++) {
+		worker = worker_on_cpu(doc, queue->affinity[i]);
+		if (load[worker] < load[best])
+			best = worker;
+	}
+	load[best]++;
+	return best;
+}
+
+static struct vmq_queue_params
+queue_params(const struct doc_queue *queue, uint16_t worker)
+{
+	return (struct vmq_queue_params){
+		.name = queue->name,
+		.vm = queue->vm,
+		.worker = worker,
+		.memory = {
+			.buffers = queue->memory.buffers,
+			.limit = queue->memory.limit,
+			.buffer_size = queue->memory.buffer_size,
+			.node = queue->memory.node,
+			.contiguous = queue->memory.contiguous,
+		},
+		.keep_tags = queue->keep_tags,
+		.backend = {
+			.type = queue->backend.type,
+			.file = queue->backend.file,
+			.device = queue->backend.device,
+		},
+	};
+}
+
+/* The same sentence with the place in the document before it. */
+static int
+fail_at(int ret, struct vmq_error *err, const char *format, size_t index)
+{
+	struct vmq_error place, why = *err;
+
+	vmq_error_errno(&place, 0, format, index);
+	return vmq_error_errno(err, ret, "at %.40s: %.460s", place.text, why.text);
+}
+
+static int
+start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_error *err)
+{
+	const struct document *doc = system->doc;
+	const struct doc_adapter *from = &doc->adapters[index];
+	const struct vmq_adapter_params params = {
+		.name = from->name,
+		.port = {
+			.device = from->device,
+			.rx_descriptors = from->rx_descriptors,
+			.tx_queues = (uint16_t)doc->eal.n_workers,
+			.mtu = from->mtu,
+		},
+		.default_queue = queue_params(&from->default_queue,
+			pick_worker(doc, &from->default_queue, load)),
+	};
+	struct vmq_adapter *adapter;
+
+	adapter = vmq_adapter_start(system->host, &params, err);
+	if (adapter == NULL)
+		return fail_at(rte_errno, err, "/adapters/%zu", index);
+	system->adapters[system->n_adapters++] = adapter;
+	/* Nothing is published to the workers before all queues of the document are there. */
+	vmq_adapter_begin(adapter);
+	return 0;
+}
+
+static int
+set_filters(struct vmq_adapter *adapter, uint16_t id, const struct doc_queue *queue,
+	struct vmq_error *err)
+{
+	uint32_t filter_id;
+	size_t i;
+
+	for (i = 0; i < queue->n_filters; i++)
+		if (vmq_queue_set_filter(adapter, id, &queue->filters[i], &filter_id, err) !=
+			VMQ_STATUS_SUCCESS)
+			return -EINVAL;
+	return 0;
+}
+
+static int
+start_queue(struct system *system, size_t index, uint32_t *load, struct vmq_error *err)
+{
+	const struct doc_queue *from = &system->doc->queues[index];
+	struct vmq_adapter *adapter = system->adapters[from->adapter];
+	const struct vmq_queue_params params = queue_params(from,
+		pick_worker(system->doc, from, load));
+	struct vmq_queue_completion completion = {0};
+
+	if (vmq_queue_allocate(adapter, &params, &completion.id, err) != VMQ_STATUS_SUCCESS ||
+		set_filters(adapter, completion.id, from, err) < 0)
+		return fail_at(EINVAL, err, "/queues/%zu", index);
+	if (vmq_queue_complete(adapter, &completion, 1) != VMQ_STATUS_SUCCESS) {
+		*err = completion.error;
+		return fail_at(EIO, err, "/queues/%zu", index);
+	}
+	return 0;
+}
+
+static int
+start_all(struct system *system, uint32_t *load, volatile bool *stop, struct vmq_error *err)
+{
+	const struct document *doc = system->doc;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < doc->n_adapters && !*stop; i++) {
+		ret = start_adapter(system, i, load, err);
+		if (ret == 0 && set_filters(system->adapters[i], VMQ_DEFAULT_QUEUE_ID,
+				&doc->adapters[i].default_queue, err) < 0)
+			ret = fail_at(EINVAL, err, "/adapters/%zu/default_queue", i);
+		if (ret < 0)
+			return ret;
+	}
+	for (i = 0; i < doc->n_queues && !*stop; i++) {
+		ret = start_queue(system, i, load, err);
+		if (ret < 0)
+			return ret;
+	}
+	for (i = 0; i < system->n_adapters; i++)
+		if (vmq_adapter_commit(system->adapters[i], err) != VMQ_STATUS_SUCCESS)
+			return -ENOMEM;
+	if (*stop)
+		return 0;
+	ret = vmq_host_start(system->host);
+	if (ret < 0)
+		vmq_error_errno(err, -ret, "workers: %s", rte_strerror(-ret));
+	return ret;
+}
+
+int
+system_start(struct system *system, const struct document *doc, volatile bool *stop,
+	struct vmq_error *err)
+{
+	unsigned int *lcores = calloc(doc->eal.n_workers, sizeof(*lcores));
+	uint32_t *load = calloc(doc->eal.n_workers, sizeof(*load));
+	size_t i;
+	int ret = -ENOMEM;
+
+	system->doc = doc;
+	system->adapters = calloc(doc->n_adapters, sizeof(struct vmq_adapter *));
+	if (lcores == NULL || load == NULL || system->adapters == NULL) {
+		vmq_error_errno(err, ENOMEM, "no memory to start");
+		goto out;
+	}
+	for (i = 0; i < doc->eal.n_workers; i++)
+		lcores[i] = eal_worker_lcore(i);
+	system->host = vmq_host_create(lcores, (uint16_t)doc->eal.n_workers);
+	if (system->host == NULL) {
+		ret = vmq_error_errno(err, rte_errno, "workers: %s", rte_strerror(rte_errno));
+		goto out;
+	}
+	ret = start_all(system, load, stop, err);
+out:
+	free(lcores);
+	free(load);
+	return ret;
+}
+
+uint64_t
+system_missing(const struct vmq_queue_info *info)
+{
+	return info->memory.outstanding;
+}
+
+static uint64_t
+count_missing(const struct system *system)
+{
+	struct vmq_queue_info info;
+	uint64_t missing = 0;
+	size_t i;
+	int id;
+
+	for (i = 0; i < system->n_adapters; i++)
+		for (id = -1; (id = vmq_queue_next(system->adapters[i], id)) >= 0;)
+			if (vmq_queue_info_get(system->adapters[i], (uint16_t)id, &info))
+				missing += system_missing(&info);
+	return missing;
+}
+
+static void
+name_missing(const struct system *system)
+{
+	struct vmq_queue_info info;
+	size_t i;
+	int id;
+
+	for (i = 0; i < system->n_adapters; i++) {
+		for (id = -1; (id = vmq_queue_next(system->adapters[i], id)) >= 0;) {
+			if (!vmq_queue_info_get(system->adapters[i], (uint16_t)id, &info) ||
+				system_missing(&info) == 0)
+				continue;
+			VMQ_LOG(ERR,
+				"adapter %s, queue %d (%s): %" PRIu64
+				" packets did not come home within %d ms\n",
+				vmq_adapter_name(system->adapters[i]), id, info.name,
+				system_missing(&info), HOME_WAIT_MS);
+		}
+	}
+}
+
+uint64_t
+system_stop(struct system *system)
+{
+	const struct timespec look = {.tv_nsec = HOME_LOOK_MS * 1000000L};
+	uint64_t missing;
+	unsigned int i;
+
+	if (system->host == NULL)
+		return 0;
+	vmq_host_stop(system->host);
+	for (i = system->n_adapters; i-- > 0;)
+		vmq_adapter_halt(system->adapters[i]);
+	for (i = 0; (missing = count_missing(system)) > 0 && i < HOME_WAIT_MS / HOME_LOOK_MS; i++)
+		nanosleep(&look, NULL);
+	if (missing > 0)
+		name_missing(system);
+	return missing;
+}
+
+unsigned int
+system_free(struct system *system)
+{
+	unsigned int leaked = 0;
+
+	while (system->n_adapters > 0) {
+		struct vmq_adapter *adapter = system->adapters[--system->n_adapters];
+
+		vmq_adapter_progress(adapter);
+		leaked += vmq_adapter_free(adapter);
+	}
+	free(system->adapters);
+	vmq_host_free(system->host);
+	*system = (struct system){0};
+	return leaked;
+}
