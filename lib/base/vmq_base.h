@@ -130,4 +130,39 @@ int vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *e
 /** Close a port and detach its device. The port must be stopped. */
 void vmq_device_detach(uint16_t port_id);
 
+/**
+ * Work for the helper thread: what may take long (a gigabyte of hugepages takes
+ * seconds to clear) must not keep the control thread. Embedded in a structure of the
+ * caller's, which must live until done() has been called.
+ */
+struct vmq_job {
+	void (*work)(struct vmq_job *job); /**< Helper thread. */
+	void (*done)(struct vmq_job *job); /**< Control thread, later. */
+	struct vmq_job *next; /* the jobs' own */
+};
+
+/** The helper thread and its list; jobs are worked on one by one, in order. */
+struct vmq_jobs;
+
+/** Start the thread. Signals are not delivered to it. @return NULL with rte_errno */
+struct vmq_jobs *vmq_jobs_create(void);
+
+/** Wait for all jobs, call their done(), and end the thread. NULL is allowed. */
+void vmq_jobs_destroy(struct vmq_jobs *jobs);
+
+/** Hand a job over. Control thread, also from within done(). */
+void vmq_jobs_submit(struct vmq_jobs *jobs, struct vmq_job *job);
+
+/** Readable when there is something for vmq_jobs_finish() to do. */
+int vmq_jobs_fd(const struct vmq_jobs *jobs);
+
+/**
+ * Call done() of the jobs that have been worked on. Control thread.
+ *
+ * @param wait
+ *   Wait until no job is left.
+ * @return how many jobs are still under way.
+ */
+unsigned int vmq_jobs_finish(struct vmq_jobs *jobs, bool wait);
+
 #endif /* VMQ_BASE_H */

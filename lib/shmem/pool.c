@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include <rte_errno.h>
+#include <rte_malloc.h>
 
 #include "pool_private.h"
 
@@ -15,22 +15,6 @@
  * hugepages: one object is lost for each 2 MiB (the smallest hugepage on x86).
  */
 #define RANGE_BYTES (UINT64_C(2) << 20)
-
-struct pool_block {
-	STAILQ_ENTRY(pool_block) next;
-	struct vmq_shmem_block memory;
-	uint32_t buffers;
-};
-
-struct vmq_pool {
-	struct rte_mempool *mempool;
-	struct pool_data *data; /* the mempool's, see pool_private.h */
-	struct vmq_shmem *shmem;
-	struct vmq_pool_params params;
-	STAILQ_HEAD(, pool_block) blocks;
-	_Atomic uint32_t n_blocks;
-	_Atomic size_t bytes;
-};
 
 static uint32_t
 element_size(uint32_t buffer_size)
@@ -51,7 +35,7 @@ vmq_pool_block_bytes(uint32_t buffers, uint32_t buffer_size)
 size_t
 vmq_pool_fixed_bytes(uint32_t limit)
 {
-	return rte_align32pow2(limit + 1) * sizeof(void *) + sizeof(struct pool_data) +
+	return rte_align32pow2(limit + 1) * sizeof(void *) + sizeof(struct rte_ring) +
 		sizeof(struct rte_mempool) + sizeof(struct rte_pktmbuf_pool_private) +
 		RTE_MAX_LCORE * sizeof(struct rte_mempool_cache);
 }
@@ -69,6 +53,21 @@ check_params(const struct vmq_pool_params *params, struct vmq_error *err)
 	return 0;
 }
 
+static struct rte_ring *
+make_ring(uint32_t limit, int node)
+{
+	const unsigned int slots = rte_align32pow2(limit + 1);
+	ssize_t bytes = rte_ring_get_memsize(slots);
+	struct rte_ring *ring;
+
+	if (bytes < 0)
+		return NULL;
+	ring = rte_zmalloc_socket("vmq_pool", bytes, RTE_CACHE_LINE_SIZE, node);
+	if (ring != NULL)
+		rte_ring_init(ring, "vmq_pool", slots, 0); /* many producers and consumers */
+	return ring;
+}
+
 struct vmq_pool *
 vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, struct vmq_error *err)
 {
@@ -82,20 +81,17 @@ vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, s
 	ret = check_params(params, err);
 	if (ret < 0)
 		goto fail;
+	ret = -ENOMEM;
+	vmq_error_errno(err, ENOMEM, "queue %u: no memory for a list of %u buffers",
+		params->queue_id, params->limit);
 	pool = calloc(1, sizeof(*pool));
-	if (pool == NULL) {
-		ret = vmq_error_errno(err, ENOMEM, "queue %u: no memory for its pool's record",
-			params->queue_id);
+	if (pool == NULL)
 		goto fail;
-	}
 	pool->shmem = shmem;
 	pool->params = *params;
-	STAILQ_INIT(&pool->blocks);
-
-	ret = vmq_error_errno(err, ENOMEM, "queue %u: no memory for a list of %u buffers",
-		params->queue_id, params->limit);
-	pool->data = pool_data_create(params->limit, params->node);
-	if (pool->data == NULL)
+	TAILQ_INIT(&pool->blocks);
+	pool->ring = make_ring(params->limit, params->node);
+	if (pool->ring == NULL)
 		goto free_pool;
 	/* No cache per lcore: what is available must be exact at any moment. */
 	pool->mempool = rte_mempool_create_empty(params->name, params->limit,
@@ -103,21 +99,24 @@ vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, s
 	if (pool->mempool == NULL) {
 		ret = vmq_error_errno(err, rte_errno, "queue %u: mempool %s: %s", params->queue_id,
 			params->name, rte_strerror(rte_errno));
-		goto free_data;
+		goto free_ring;
 	}
-	ret = rte_mempool_set_ops_byname(pool->mempool, POOL_OPS_NAME, pool->data);
+	ret = rte_mempool_set_ops_byname(pool->mempool, POOL_OPS_NAME, NULL);
 	if (ret < 0) {
 		vmq_error_errno(err, -ret, "queue %u: mempool operations %s: %s", params->queue_id,
 			POOL_OPS_NAME, rte_strerror(-ret));
 		goto free_mempool;
 	}
+	/* As if the operations had allocated it: see POOL_OPS_NAME. */
+	pool->mempool->pool_data = pool->ring;
+	pool->mempool->flags |= RTE_MEMPOOL_F_POOL_CREATED;
 	rte_pktmbuf_pool_init(pool->mempool, &private);
 	return pool;
 
 free_mempool:
 	rte_mempool_free(pool->mempool);
-free_data:
-	pool_data_free(pool->data);
+free_ring:
+	rte_free(pool->ring);
 free_pool:
 	free(pool);
 fail:
@@ -125,83 +124,204 @@ fail:
 	return NULL;
 }
 
-/* Make buffers of each IOVA range of a block. Returns how many there are now. */
-static uint32_t
-populate(struct vmq_pool *pool, const struct vmq_shmem_block *memory, uint32_t buffers)
+static enum vmq_status
+begin_growth(struct vmq_pool *pool, uint32_t buffers, struct vmq_error *err)
 {
-	struct pool_data *data = pool->data;
-	size_t object = pool->mempool->header_size + pool->mempool->elt_size +
-		pool->mempool->trailer_size;
-	char *addr = memory->addr;
-	uint32_t made = 0, i;
-	size_t length;
-	int ret;
+	uint32_t populated = atomic_load(&pool->populated);
 
-	data->populating = memory;
-	for (i = 0; i < memory->n_sg && made < buffers; addr += memory->sg[i++].length_bytes) {
-		/* No more buffers than were asked for, though the block may be longer. */
-		length = RTE_MIN(memory->sg[i].length_bytes, (buffers - made) * object);
-		if (length < object)
-			continue;
-		ret = rte_mempool_populate_iova(pool->mempool, addr, memory->sg[i].iova, length,
-			NULL, NULL);
-		if (ret < 0)
-			break; /* -ENOMEM for its record: fewer buffers than asked for */
-		made += ret;
-	}
-	data->populating = NULL;
-	return made;
+	if (pool->activity != POOL_IDLE)
+		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
+			"queue %u: its memory is %s already", pool->params.queue_id,
+			pool->activity == POOL_GROWING ? "growing" : "giving a block back");
+	if (buffers == 0 || buffers > pool->params.limit - populated)
+		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
+			"queue %u: %u more buffers on top of %u are not in 1 to the limit of %u",
+			pool->params.queue_id, buffers, populated, pool->params.limit);
+	pool->activity = POOL_GROWING;
+	return VMQ_STATUS_SUCCESS;
 }
 
 enum vmq_status
 vmq_pool_grow(struct vmq_pool *pool, uint32_t buffers, uint32_t min_buffers, uint32_t *obtained,
 	struct vmq_error *err)
 {
-	const struct vmq_pool_params *params = &pool->params;
-	struct vmq_shmem_params request = {
-		.queue_id = params->queue_id,
-		.usage = params->usage,
-		.flags = params->flags,
-		.preferred_node = params->node,
-	};
-	uint32_t populated = atomic_load(&pool->data->populated);
-	struct pool_block *block;
+	enum vmq_status status = begin_growth(pool, buffers, err);
+
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
+	status = pool_add_block(pool, buffers, min_buffers, obtained, err);
+	pool->activity = POOL_IDLE;
+	return status;
+}
+
+void
+vmq_pool_set_callback(struct vmq_pool *pool, vmq_pool_callback *callback, void *arg)
+{
+	pool->callback = callback;
+	pool->callback_arg = arg;
+}
+
+static void
+tell(struct vmq_pool *pool, enum vmq_pool_event event, uint32_t buffers)
+{
+	if (pool->callback != NULL)
+		pool->callback(pool->callback_arg, pool, event, buffers);
+}
+
+static struct vmq_pool *
+pool_of(struct vmq_job *job)
+{
+	return RTE_PTR_SUB(job, offsetof(struct vmq_pool, job));
+}
+
+static void
+grow_work(struct vmq_job *job)
+{
+	struct vmq_pool *pool = pool_of(job);
+	struct vmq_error err;
+	uint32_t obtained = 0;
+
+	pool->job_status = pool_add_block(pool, pool->job_buffers, pool->job_min_buffers,
+		&obtained, &err);
+	pool->job_buffers = obtained;
+	if (pool->job_status != VMQ_STATUS_SUCCESS)
+		VMQ_LOG(NOTICE, "%s\n", err.text);
+}
+
+static void
+grow_done(struct vmq_job *job)
+{
+	struct vmq_pool *pool = pool_of(job);
+
+	pool->activity = POOL_IDLE;
+	tell(pool, pool->job_status == VMQ_STATUS_SUCCESS ? VMQ_POOL_GROWN : VMQ_POOL_GROW_FAILED,
+		pool->job_buffers);
+}
+
+enum vmq_status
+vmq_pool_grow_async(struct vmq_pool *pool, uint32_t buffers, uint32_t min_buffers,
+	struct vmq_error *err)
+{
 	enum vmq_status status;
 
-	if (buffers == 0 || buffers > params->limit - populated)
-		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
-			"queue %u: %u more buffers on top of %u are not in 1 to the limit of %u",
-			params->queue_id, buffers, populated, params->limit);
-	min_buffers = RTE_MIN(min_buffers == 0 ? 1 : min_buffers, buffers);
-	block = calloc(1, sizeof(*block));
-	if (block == NULL)
-		return vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory for a block's record");
-
-	for (;;) {
-		request.length_bytes = vmq_pool_block_bytes(buffers, params->buffer_size);
-		status = vmq_shmem_allocate(pool->shmem, &request, &block->memory, err);
-		if (status != VMQ_STATUS_RESOURCES || buffers == min_buffers)
-			break;
-		buffers = RTE_MAX(buffers / 2, min_buffers);
-	}
-	if (status != VMQ_STATUS_SUCCESS) {
-		free(block);
+	if (shmem_jobs(pool->shmem) == NULL)
+		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED,
+			"queue %u: there is no helper thread", pool->params.queue_id);
+	status = begin_growth(pool, buffers, err);
+	if (status != VMQ_STATUS_SUCCESS)
 		return status;
-	}
+	pool->job_buffers = buffers;
+	pool->job_min_buffers = min_buffers;
+	pool->job = (struct vmq_job){.work = grow_work, .done = grow_done};
+	vmq_jobs_submit(shmem_jobs(pool->shmem), &pool->job);
+	return VMQ_STATUS_PENDING;
+}
 
-	block->buffers = populate(pool, &block->memory, buffers);
-	STAILQ_INSERT_TAIL(&pool->blocks, block, next);
-	atomic_fetch_add(&pool->n_blocks, 1);
-	atomic_fetch_add(&pool->bytes, block->memory.length_bytes);
-	if (block->buffers < buffers)
-		VMQ_LOG(WARNING,
-			"queue %u: a block of %zu bytes in %u IOVA ranges has room for %u buffers, "
-			"not %u\n",
-			params->queue_id, block->memory.length_bytes, block->memory.n_sg,
-			block->buffers, buffers);
-	if (obtained != NULL)
-		*obtained = block->buffers;
-	return VMQ_STATUS_SUCCESS;
+enum vmq_status
+vmq_pool_retire(struct vmq_pool *pool, struct vmq_error *err)
+{
+	const struct pool_block *last = TAILQ_LAST(&pool->blocks, pool_blocks);
+
+	if (pool->activity != POOL_IDLE || atomic_load(&pool->n_blocks) < 2)
+		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED, "queue %u: %s",
+			pool->params.queue_id,
+			pool->activity != POOL_IDLE ? "its memory is growing or giving back already"
+						    : "its first block of memory stays");
+	pool->aside = calloc(last->buffers, sizeof(*pool->aside));
+	if (pool->aside == NULL)
+		return vmq_error_set(err, VMQ_STATUS_RESOURCES,
+			"queue %u: no memory to set %u buffers aside", pool->params.queue_id,
+			last->buffers);
+	pool->activity = POOL_RETIRING;
+	return VMQ_STATUS_PENDING;
+}
+
+void
+vmq_pool_cancel_retire(struct vmq_pool *pool)
+{
+	uint32_t n = atomic_load(&pool->n_aside);
+
+	if (pool->activity != POOL_RETIRING)
+		return;
+	atomic_store(&pool->n_aside, 0);
+	if (n > 0)
+		rte_ring_mp_enqueue_bulk(pool->ring, pool->aside, n, NULL);
+	free(pool->aside);
+	pool->aside = NULL;
+	pool->activity = POOL_IDLE;
+}
+
+/* Buffers that one call looks at: some 100 us. */
+#define SCAN_MAX 8192
+#define SCAN_BATCH 64
+
+/*
+ * Take each buffer at home out of the ring once, set those of the last block aside and
+ * put the others back. Workers take from the same end and put at the same end, so what
+ * this misses now it meets in a later call.
+ */
+static void
+set_aside(struct vmq_pool *pool)
+{
+	const struct vmq_shmem_block *memory = &TAILQ_LAST(&pool->blocks, pool_blocks)->memory;
+	uint32_t left = RTE_MIN(rte_ring_count(pool->ring), (unsigned int)SCAN_MAX);
+	uint32_t aside = atomic_load(&pool->n_aside);
+	void *batch[SCAN_BATCH];
+	unsigned int n, i, kept;
+
+	for (; left > 0; left -= RTE_MIN(n, left)) {
+		n = rte_ring_mc_dequeue_burst(pool->ring, batch, SCAN_BATCH, NULL);
+		if (n == 0)
+			break;
+		for (i = 0, kept = 0; i < n; i++) {
+			if (RTE_PTR_DIFF(batch[i], memory->addr) < memory->length_bytes)
+				pool->aside[aside++] = batch[i];
+			else
+				batch[kept++] = batch[i];
+		}
+		if (kept > 0)
+			rte_ring_mp_enqueue_bulk(pool->ring, batch, kept, NULL);
+		atomic_store(&pool->n_aside, aside);
+	}
+}
+
+static void
+return_work(struct vmq_job *job)
+{
+	pool_remove_block(pool_of(job));
+}
+
+static void
+return_done(struct vmq_job *job)
+{
+	struct vmq_pool *pool = pool_of(job);
+
+	free(pool->aside);
+	pool->aside = NULL;
+	pool->activity = POOL_IDLE;
+	tell(pool, VMQ_POOL_RETURNED, pool->job_buffers);
+}
+
+bool
+vmq_pool_progress(struct vmq_pool *pool)
+{
+	const struct pool_block *last = TAILQ_LAST(&pool->blocks, pool_blocks);
+
+	if (pool->activity == POOL_RETIRING) {
+		set_aside(pool);
+		if (atomic_load(&pool->n_aside) == last->buffers) {
+			pool->activity = POOL_RETURNING;
+			pool->job_buffers = last->buffers;
+			pool->job = (struct vmq_job){.work = return_work, .done = return_done};
+			if (shmem_jobs(pool->shmem) != NULL) {
+				vmq_jobs_submit(shmem_jobs(pool->shmem), &pool->job);
+			} else {
+				return_work(&pool->job);
+				return_done(&pool->job);
+			}
+		}
+	}
+	return pool->activity != POOL_IDLE;
 }
 
 int
@@ -212,6 +332,9 @@ vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err)
 
 	if (pool == NULL)
 		return 0;
+	if (pool->activity == POOL_GROWING || pool->activity == POOL_RETURNING)
+		return vmq_error_errno(err, EBUSY, "queue %u: pool %s is growing or giving back",
+			pool->params.queue_id, pool->mempool->name);
 	vmq_pool_stats_get(pool, &stats);
 	if (stats.outstanding > 0)
 		return vmq_error_errno(err, EBUSY, "queue %u: %u of %u buffers of pool %s are out",
@@ -219,20 +342,22 @@ vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err)
 			pool->mempool->name);
 
 	/*
-	 * rte_mempool_free() would take the buffers out one by one; they are all at
-	 * home and go with their blocks.
+	 * rte_mempool_free() would take the buffers out one by one, and free a ring
+	 * that it has not made; they are all at home and go with their blocks.
 	 */
 	STAILQ_INIT(&pool->mempool->elt_list);
 	pool->mempool->populated_size = 0;
+	pool->mempool->pool_data = NULL;
 	rte_mempool_free(pool->mempool);
-	pool_data_free(pool->data);
-	while ((block = STAILQ_FIRST(&pool->blocks)) != NULL) {
-		STAILQ_REMOVE_HEAD(&pool->blocks, next);
+	rte_free(pool->ring);
+	while ((block = TAILQ_FIRST(&pool->blocks)) != NULL) {
+		TAILQ_REMOVE(&pool->blocks, block, next);
 		if (vmq_shmem_free(pool->shmem, &block->memory, err) != VMQ_STATUS_SUCCESS)
 			VMQ_LOG(ERR, "queue %u: a block was not freed: %s\n",
 				pool->params.queue_id, err != NULL ? err->text : "");
 		free(block);
 	}
+	free(pool->aside);
 	free(pool);
 	return 0;
 }
@@ -246,13 +371,16 @@ vmq_pool_mempool(const struct vmq_pool *pool)
 void
 vmq_pool_stats_get(const struct vmq_pool *pool, struct vmq_pool_stats *stats)
 {
-	const struct pool_data *data = pool->data;
-
 	stats->limit = pool->params.limit;
-	stats->available = rte_ring_count(&data->ring);
-	stats->populated = atomic_load(&data->populated);
-	/* Buffers may come home between the two loads, never the other way round. */
-	stats->outstanding = stats->populated - RTE_MIN(stats->available, stats->populated);
+	stats->retiring = atomic_load(&pool->n_aside);
+	stats->available = rte_ring_count(pool->ring);
+	stats->populated = atomic_load(&pool->populated);
+	/* The loads are not one moment: a buffer on its way must not count below zero. */
+	stats->outstanding = stats->populated -
+		RTE_MIN(stats->available + stats->retiring, stats->populated);
 	stats->blocks = atomic_load(&pool->n_blocks);
 	stats->bytes = atomic_load(&pool->bytes);
+	stats->grown = atomic_load(&pool->grown);
+	stats->returned = atomic_load(&pool->returned);
+	stats->failed = atomic_load(&pool->failed);
 }

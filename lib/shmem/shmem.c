@@ -14,6 +14,7 @@
 #include <rte_errno.h>
 #include <rte_memzone.h>
 
+#include "pool_private.h"
 #include "vmq_shmem_provider.h"
 
 /* A block that is out. */
@@ -24,14 +25,23 @@ struct entry {
 	uint64_t handle;
 };
 
+/* What a queue has. */
+struct account {
+	size_t used_bytes;
+	size_t limit_bytes; /* 0: none */
+};
+
 struct vmq_shmem {
 	char name[VMQ_NAME_SIZE];
 	const struct vmq_shmem_provider *provider;
 	void *provider_arg;
-	size_t limit_bytes;
+	struct vmq_jobs *jobs;
 	pthread_mutex_t lock; /* of what follows */
 	TAILQ_HEAD(, entry) entries;
-	size_t used_bytes; /* in blocks, and promised to requests under way */
+	/* In blocks, and promised to requests under way. */
+	struct account all;
+	struct account *queues; /* by queue id */
+	uint32_t n_queues;
 };
 
 /*
@@ -56,7 +66,8 @@ vmq_shmem_create(const struct vmq_shmem_config *config)
 	shmem->provider = config->provider != NULL ? config->provider
 						    : &vmq_shmem_provider_memzone;
 	shmem->provider_arg = config->provider_arg;
-	shmem->limit_bytes = config->limit_bytes;
+	shmem->all.limit_bytes = config->limit_bytes;
+	shmem->jobs = config->jobs;
 	pthread_mutex_init(&shmem->lock, NULL);
 	TAILQ_INIT(&shmem->entries);
 	return shmem;
@@ -82,6 +93,7 @@ vmq_shmem_destroy(struct vmq_shmem *shmem)
 		leaked++;
 	}
 	pthread_mutex_destroy(&shmem->lock);
+	free(shmem->queues);
 	free(shmem);
 	return leaked;
 }
@@ -98,9 +110,55 @@ vmq_shmem_bytes(struct vmq_shmem *shmem)
 	size_t bytes;
 
 	pthread_mutex_lock(&shmem->lock);
-	bytes = shmem->used_bytes;
+	bytes = shmem->all.used_bytes;
 	pthread_mutex_unlock(&shmem->lock);
 	return bytes;
+}
+
+size_t
+vmq_shmem_queue_bytes(struct vmq_shmem *shmem, uint16_t queue_id)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&shmem->lock);
+	bytes = queue_id < shmem->n_queues ? shmem->queues[queue_id].used_bytes : 0;
+	pthread_mutex_unlock(&shmem->lock);
+	return bytes;
+}
+
+/* The account of a queue, made if need be; NULL: no memory. With the lock. */
+static struct account *
+account_of(struct vmq_shmem *shmem, uint16_t queue_id)
+{
+	struct account *grown;
+	uint32_t n;
+
+	if (queue_id >= shmem->n_queues) {
+		n = rte_align32pow2(queue_id + 1u);
+		grown = realloc(shmem->queues, n * sizeof(*grown));
+		if (grown == NULL)
+			return NULL;
+		memset(grown + shmem->n_queues, 0, (n - shmem->n_queues) * sizeof(*grown));
+		shmem->queues = grown;
+		shmem->n_queues = n;
+	}
+	return &shmem->queues[queue_id];
+}
+
+enum vmq_status
+vmq_shmem_queue_limit(struct vmq_shmem *shmem, uint16_t queue_id, size_t limit_bytes)
+{
+	enum vmq_status status = VMQ_STATUS_RESOURCES;
+	struct account *account;
+
+	pthread_mutex_lock(&shmem->lock);
+	account = account_of(shmem, queue_id);
+	if (account != NULL) {
+		account->limit_bytes = limit_bytes;
+		status = VMQ_STATUS_SUCCESS;
+	}
+	pthread_mutex_unlock(&shmem->lock);
+	return status;
 }
 
 static enum vmq_status
@@ -118,27 +176,57 @@ check_params(const struct vmq_shmem_params *params, struct vmq_error *err)
 	return VMQ_STATUS_SUCCESS;
 }
 
-/* Count bytes against the adapter's limit before asking for them. */
 static bool
-reserve(struct vmq_shmem *shmem, size_t bytes, size_t *used)
+has_room(const struct account *account, size_t bytes)
 {
-	bool fits;
+	return account->limit_bytes == 0 ||
+		(bytes <= account->limit_bytes &&
+			account->used_bytes <= account->limit_bytes - bytes);
+}
+
+/* Count bytes against both limits before asking for them. */
+static enum vmq_status
+reserve(struct vmq_shmem *shmem, const struct vmq_shmem_params *params, struct vmq_error *err)
+{
+	const size_t bytes = params->length_bytes;
+	enum vmq_status status = VMQ_STATUS_RESOURCES;
+	struct account *account;
 
 	pthread_mutex_lock(&shmem->lock);
-	*used = shmem->used_bytes;
-	fits = shmem->limit_bytes == 0 ||
-		(bytes <= shmem->limit_bytes && *used <= shmem->limit_bytes - bytes);
-	if (fits)
-		shmem->used_bytes += bytes;
+	account = account_of(shmem, params->queue_id);
+	if (account == NULL) {
+		vmq_error_set(err, status, "no memory for the account of queue %u",
+			params->queue_id);
+	} else if (!has_room(account, bytes)) {
+		vmq_error_set(err, status,
+			"%zu bytes more are over queue %u's limit: %zu of %zu bytes are in use",
+			bytes, params->queue_id, account->used_bytes, account->limit_bytes);
+	} else if (!has_room(&shmem->all, bytes)) {
+		vmq_error_set(err, status,
+			"%zu bytes more are over adapter %s's limit: %zu of %zu bytes are in use",
+			bytes, shmem->name, shmem->all.used_bytes, shmem->all.limit_bytes);
+	} else {
+		account->used_bytes += bytes;
+		shmem->all.used_bytes += bytes;
+		status = VMQ_STATUS_SUCCESS;
+	}
 	pthread_mutex_unlock(&shmem->lock);
-	return fits;
+	return status;
+}
+
+/* Correct what is counted. With the lock; the account is there. */
+static void
+count(struct vmq_shmem *shmem, uint16_t queue_id, size_t more, size_t less)
+{
+	shmem->queues[queue_id].used_bytes += more - less;
+	shmem->all.used_bytes += more - less;
 }
 
 static void
-unreserve(struct vmq_shmem *shmem, size_t bytes)
+unreserve(struct vmq_shmem *shmem, const struct vmq_shmem_params *params)
 {
 	pthread_mutex_lock(&shmem->lock);
-	shmem->used_bytes -= bytes;
+	count(shmem, params->queue_id, 0, params->length_bytes);
 	pthread_mutex_unlock(&shmem->lock);
 }
 
@@ -149,21 +237,19 @@ vmq_shmem_allocate(struct vmq_shmem *shmem, const struct vmq_shmem_params *param
 	char name[RTE_MEMZONE_NAMESIZE];
 	enum vmq_status status;
 	struct entry *entry;
-	size_t used;
 	int ret;
 
 	memset(block, 0, sizeof(*block));
 	status = check_params(params, err);
 	if (status != VMQ_STATUS_SUCCESS)
 		return status;
-	if (!reserve(shmem, params->length_bytes, &used))
-		return vmq_error_set(err, VMQ_STATUS_RESOURCES,
-			"%zu bytes are over adapter %s's limit: %zu of %zu bytes are in use",
-			params->length_bytes, shmem->name, used, shmem->limit_bytes);
+	status = reserve(shmem, params, err);
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
 
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL) {
-		unreserve(shmem, params->length_bytes);
+		unreserve(shmem, params);
 		return vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory for a block's record");
 	}
 	entry->params = *params;
@@ -172,7 +258,7 @@ vmq_shmem_allocate(struct vmq_shmem *shmem, const struct vmq_shmem_params *param
 		params->queue_id, entry->handle);
 	ret = shmem->provider->allocate(shmem->provider_arg, name, params, &entry->memory);
 	if (ret < 0) {
-		unreserve(shmem, params->length_bytes);
+		unreserve(shmem, params);
 		free(entry);
 		return vmq_error_set(err, ret == -ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE,
 			"%s could not provide %zu bytes%s%s for queue %u: %s",
@@ -190,7 +276,7 @@ vmq_shmem_allocate(struct vmq_shmem *shmem, const struct vmq_shmem_params *param
 	block->allocation_handle = entry->handle;
 	pthread_mutex_lock(&shmem->lock);
 	/* Providers round up: count what it really is. */
-	shmem->used_bytes += block->length_bytes - params->length_bytes;
+	count(shmem, params->queue_id, block->length_bytes, params->length_bytes);
 	TAILQ_INSERT_TAIL(&shmem->entries, entry, next);
 	pthread_mutex_unlock(&shmem->lock);
 	return VMQ_STATUS_SUCCESS;
@@ -218,7 +304,7 @@ vmq_shmem_free(struct vmq_shmem *shmem, struct vmq_shmem_block *block, struct vm
 			block->length_bytes, block->addr);
 	} else {
 		TAILQ_REMOVE(&shmem->entries, entry, next);
-		shmem->used_bytes -= entry->memory.length_bytes;
+		count(shmem, entry->params.queue_id, 0, entry->memory.length_bytes);
 		status = VMQ_STATUS_SUCCESS;
 	}
 	pthread_mutex_unlock(&shmem->lock);
@@ -230,4 +316,67 @@ vmq_shmem_free(struct vmq_shmem *shmem, struct vmq_shmem_block *block, struct vm
 	free(entry);
 	memset(block, 0, sizeof(*block));
 	return VMQ_STATUS_SUCCESS;
+}
+
+/* An asynchronous allocation under way. */
+struct request {
+	struct vmq_job job;
+	struct vmq_shmem *shmem;
+	struct vmq_shmem_params params;
+	vmq_shmem_callback *callback;
+	void *arg;
+	struct vmq_shmem_block block;
+	enum vmq_status status;
+	struct vmq_error err;
+};
+
+static void
+request_work(struct vmq_job *job)
+{
+	struct request *request = RTE_PTR_SUB(job, offsetof(struct request, job));
+
+	request->status = vmq_shmem_allocate(request->shmem, &request->params, &request->block,
+		&request->err);
+}
+
+static void
+request_done(struct vmq_job *job)
+{
+	struct request *request = RTE_PTR_SUB(job, offsetof(struct request, job));
+
+	request->callback(request->arg, &request->block, request->status, &request->err);
+	free(request);
+}
+
+enum vmq_status
+vmq_shmem_allocate_async(struct vmq_shmem *shmem, const struct vmq_shmem_params *params,
+	vmq_shmem_callback *callback, void *arg, struct vmq_error *err)
+{
+	struct request *request;
+	enum vmq_status status;
+
+	if (shmem->jobs == NULL)
+		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED,
+			"adapter %s has no helper thread", shmem->name);
+	status = check_params(params, err);
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
+	request = calloc(1, sizeof(*request));
+	if (request == NULL)
+		return vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory for a request");
+	*request = (struct request){
+		.job = {.work = request_work, .done = request_done},
+		.shmem = shmem,
+		.params = *params,
+		.callback = callback,
+		.arg = arg,
+	};
+	vmq_jobs_submit(shmem->jobs, &request->job);
+	return VMQ_STATUS_PENDING;
+}
+
+struct vmq_jobs *
+shmem_jobs(const struct vmq_shmem *shmem)
+{
+	return shmem->jobs;
 }

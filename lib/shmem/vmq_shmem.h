@@ -11,7 +11,8 @@
  * "Shared memory" in the specification says what NDIS asks of it; who writes a
  * provider of blocks reads vmq_shmem_provider.h.
  *
- * Everything here runs on the control thread unless a comment says otherwise.
+ * Everything here runs on the control thread unless a comment says otherwise; what
+ * may take long has a form that runs on the helper thread (struct vmq_jobs).
  */
 
 #include <stddef.h>
@@ -74,6 +75,7 @@ struct vmq_shmem_config {
 	const struct vmq_shmem_provider *provider; /**< NULL: DPDK memzones. */
 	void *provider_arg;
 	size_t limit_bytes; /**< Of all blocks together; 0: no limit. */
+	struct vmq_jobs *jobs; /**< For what is asynchronous; NULL: nothing is. */
 };
 
 /** @return NULL with rte_errno ENOMEM */
@@ -94,8 +96,20 @@ size_t vmq_shmem_alignment(const struct vmq_shmem *shmem);
 /** Memory in blocks now, in bytes. Any thread. */
 size_t vmq_shmem_bytes(struct vmq_shmem *shmem);
 
+/** The same of one queue. Any thread. */
+size_t vmq_shmem_queue_bytes(struct vmq_shmem *shmem, uint16_t queue_id);
+
 /**
- * Allocate a block.
+ * Limit the blocks of one queue together; 0: no limit, as at the start. What is there
+ * already stays.
+ *
+ * @return VMQ_STATUS_SUCCESS or VMQ_STATUS_RESOURCES: no memory to remember it.
+ */
+enum vmq_status vmq_shmem_queue_limit(struct vmq_shmem *shmem, uint16_t queue_id,
+	size_t limit_bytes);
+
+/**
+ * Allocate a block. Any thread.
  *
  * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_RESOURCES: not enough memory, or a limit:
  *   nothing was allocated; VMQ_STATUS_INVALID_PARAMETER: length 0, an unknown usage
@@ -105,7 +119,27 @@ enum vmq_status vmq_shmem_allocate(struct vmq_shmem *shmem, const struct vmq_shm
 	struct vmq_shmem_block *block, struct vmq_error *err);
 
 /**
- * Free a block, whole.
+ * The end of an asynchronous allocation. Control thread.
+ *
+ * @param block
+ *   With address NULL on failure; the receiver's own from then on.
+ */
+typedef void vmq_shmem_callback(void *arg, const struct vmq_shmem_block *block,
+	enum vmq_status status, const struct vmq_error *err);
+
+/**
+ * Allocate a block on the helper thread; nobody waits for it.
+ *
+ * @return VMQ_STATUS_PENDING: the callback will be called; or as
+ *   vmq_shmem_allocate(), or VMQ_STATUS_NOT_SUPPORTED without a helper thread: it will
+ *   not be called.
+ */
+enum vmq_status vmq_shmem_allocate_async(struct vmq_shmem *shmem,
+	const struct vmq_shmem_params *params, vmq_shmem_callback *callback, void *arg,
+	struct vmq_error *err);
+
+/**
+ * Free a block, whole. Any thread.
  *
  * @param block
  *   As vmq_shmem_allocate() gave it; cleared on success.
@@ -134,7 +168,8 @@ vmq_buffer_info(const struct rte_mbuf *packet)
 /**
  * The packet pool of one queue: one mempool made at the queue's limit, which has
  * the buffers of the blocks it was given. Packets are taken and put back by any
- * thread with the ordinary mbuf functions, on vmq_pool_mempool().
+ * thread with the ordinary mbuf functions, on vmq_pool_mempool(), while blocks come
+ * and go.
  */
 struct vmq_pool;
 
@@ -148,18 +183,22 @@ struct vmq_pool_params {
 	int node; /**< NUMA node, or SOCKET_ID_ANY. */
 };
 
-/** Exact at any moment; each is one of the pool's buffers at that moment. */
+/** populated = available + outstanding + retiring, at any moment. */
 struct vmq_pool_stats {
 	uint32_t limit;
 	uint32_t populated; /**< Buffers that the pool has. */
-	uint32_t available; /**< Of these, at home. */
+	uint32_t available; /**< Of these, at home and ready. */
 	uint32_t outstanding; /**< Of these, out: in the NIC's ring or with a holder. */
+	uint32_t retiring; /**< Of these, at home and set aside: their block is to go. */
 	uint32_t blocks;
 	size_t bytes; /**< Memory of the blocks. */
+	uint32_t grown; /**< Blocks added since the pool was made. */
+	uint32_t returned; /**< Blocks given back. */
+	uint32_t failed; /**< Blocks that could not be had. */
 };
 
 /**
- * Make a pool without buffers.
+ * Make a pool without buffers. Control thread or helper thread.
  *
  * @return NULL with rte_errno and the reason in err.
  */
@@ -167,7 +206,8 @@ struct vmq_pool *vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_
 	struct vmq_error *err);
 
 /**
- * Give a pool one more block.
+ * Give a pool one more block. Its buffers are ready before anybody can take them.
+ * Control thread or helper thread, one at a time.
  *
  * @param buffers
  *   How many buffers to add.
@@ -177,15 +217,89 @@ struct vmq_pool *vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_
  * @param obtained
  *   Receives how many were added; may be NULL.
  * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_RESOURCES: not even min_buffers, nothing was
- *   added; VMQ_STATUS_INVALID_PARAMETER: 0 buffers, or more than the limit allows.
+ *   added; VMQ_STATUS_INVALID_PARAMETER: 0 buffers, or more than the limit allows;
+ *   VMQ_STATUS_NOT_ACCEPTED: the pool is growing or giving back already.
  */
 enum vmq_status vmq_pool_grow(struct vmq_pool *pool, uint32_t buffers, uint32_t min_buffers,
 	uint32_t *obtained, struct vmq_error *err);
 
+/** What a pool tells of itself. Control thread. */
+enum vmq_pool_event {
+	VMQ_POOL_GROWN, /**< A block was added. */
+	VMQ_POOL_RETURNED, /**< A block was given back. */
+	VMQ_POOL_GROW_FAILED, /**< A block could not be had. */
+};
+
+typedef void vmq_pool_callback(void *arg, struct vmq_pool *pool, enum vmq_pool_event event,
+	uint32_t buffers);
+
+/** Who is told of asynchronous growth and of returned blocks; NULL: nobody. */
+void vmq_pool_set_callback(struct vmq_pool *pool, vmq_pool_callback *callback, void *arg);
+
 /**
- * Free a pool and its blocks. NULL is allowed.
+ * The same as vmq_pool_grow() on the helper thread.
  *
- * @return 0, or -EBUSY: packets are still out, nothing was freed.
+ * @return VMQ_STATUS_PENDING: the pool's callback says how it ended; else as
+ *   vmq_pool_grow(), or VMQ_STATUS_NOT_SUPPORTED without a helper thread.
+ */
+enum vmq_status vmq_pool_grow_async(struct vmq_pool *pool, uint32_t buffers, uint32_t min_buffers,
+	struct vmq_error *err);
+
+/**
+ * Begin to give the last block back: its buffers are set aside as they are found at
+ * home, and the block goes when it has all of them. The first block stays.
+ * vmq_pool_progress() goes on with it.
+ *
+ * @return VMQ_STATUS_PENDING; VMQ_STATUS_NOT_ACCEPTED: there is only the first block,
+ *   or the pool is growing or giving back already; VMQ_STATUS_RESOURCES: no memory to
+ *   remember what is set aside.
+ */
+enum vmq_status vmq_pool_retire(struct vmq_pool *pool, struct vmq_error *err);
+
+/** Put what was set aside back to use; the block stays. */
+void vmq_pool_cancel_retire(struct vmq_pool *pool);
+
+/**
+ * Go on with giving a block back: a bounded amount of work.
+ *
+ * @return whether there is more to do.
+ */
+bool vmq_pool_progress(struct vmq_pool *pool);
+
+/** Growth and return by demand; numbers of buffers. */
+struct vmq_pool_demand {
+	uint32_t low; /**< Fewer available than this: one more block. 0: never. */
+	uint32_t high; /**< More available than this for hold_ms: a block goes. */
+	uint32_t step; /**< Buffers of an added block. */
+	uint32_t hold_ms;
+};
+
+/**
+ * Good marks for a pool that begins with that many buffers: grow when a quarter is
+ * left, by as much as it began with; give back when a block more than that would be
+ * free for five seconds.
+ */
+struct vmq_pool_demand vmq_pool_demand_default(uint32_t buffers);
+
+/** A demand by which a pool would grow and shrink in turn, or never, is refused. */
+enum vmq_status vmq_pool_demand_check(const struct vmq_pool_demand *demand, struct vmq_error *err);
+
+/** Set the marks; must have been checked. */
+void vmq_pool_set_demand(struct vmq_pool *pool, const struct vmq_pool_demand *demand);
+
+/**
+ * Look at the marks and do what they ask for: begin to grow or to give back, or go on
+ * with it. To be called every few milliseconds.
+ *
+ * @param now_ms
+ *   Of any clock that does not go back.
+ */
+void vmq_pool_tick(struct vmq_pool *pool, uint64_t now_ms);
+
+/**
+ * Free a pool and its blocks. NULL is allowed. Control thread or helper thread.
+ *
+ * @return 0, or -EBUSY: packets are still out or it is growing; nothing was freed.
  */
 int vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err);
 
