@@ -64,7 +64,7 @@ make_ring(uint32_t limit, int node)
 		return NULL;
 	ring = rte_zmalloc_socket("vmq_pool", bytes, RTE_CACHE_LINE_SIZE, node);
 	if (ring != NULL)
-		rte_ring_init(ring, "vmq_pool", slots, 0); /* many producers and consumers */
+		rte_ring_init(ring, "vmq_pool", slots, RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ);
 	return ring;
 }
 
@@ -245,7 +245,7 @@ vmq_pool_cancel_retire(struct vmq_pool *pool)
 		return;
 	atomic_store(&pool->n_aside, 0);
 	if (n > 0)
-		rte_ring_mp_enqueue_bulk(pool->ring, pool->aside, n, NULL);
+		rte_ring_enqueue_bulk(pool->ring, pool->aside, n, NULL);
 	free(pool->aside);
 	pool->aside = NULL;
 	pool->activity = POOL_IDLE;
@@ -270,7 +270,7 @@ set_aside(struct vmq_pool *pool)
 	unsigned int n, i, kept;
 
 	for (; left > 0; left -= RTE_MIN(n, left)) {
-		n = rte_ring_mc_dequeue_burst(pool->ring, batch, SCAN_BATCH, NULL);
+		n = rte_ring_dequeue_burst(pool->ring, batch, SCAN_BATCH, NULL);
 		if (n == 0)
 			break;
 		for (i = 0, kept = 0; i < n; i++) {
@@ -280,7 +280,7 @@ set_aside(struct vmq_pool *pool)
 				batch[kept++] = batch[i];
 		}
 		if (kept > 0)
-			rte_ring_mp_enqueue_bulk(pool->ring, batch, kept, NULL);
+			rte_ring_enqueue_bulk(pool->ring, batch, kept, NULL);
 		atomic_store(&pool->n_aside, aside);
 	}
 }

@@ -79,7 +79,7 @@ release_batch(struct vmq_pool *pool, struct pool_block *block, void **batch, uns
 	rte_mcfg_mempool_write_unlock();
 	block->buffers += n;
 	atomic_fetch_add(&pool->populated, n);
-	rte_ring_mp_enqueue_bulk(pool->ring, batch, n, NULL); /* has room for the limit */
+	rte_ring_enqueue_bulk(pool->ring, batch, n, NULL); /* has room for the limit */
 }
 
 /* Make up to max buffers of one IOVA range. */
