@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_devargs.h>
 #include <rte_errno.h>
@@ -46,8 +47,11 @@ vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err)
 		return take_port(*port_id, args.name, err);
 
 	ret = rte_dev_probe(device);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = rte_eth_dev_get_port_by_name(args.name, port_id);
+		if (ret < 0) /* it is something else, such as a crypto device */
+			rte_eal_hotplug_remove(rte_bus_name(args.bus), args.name);
+	}
 	if (ret < 0)
 		return vmq_error_errno(err, -ret, "device %s: %s; the driver says: %s", device,
 			rte_strerror(-ret), vmq_log_since(mark, said, sizeof(said)));
