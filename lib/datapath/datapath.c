@@ -24,7 +24,8 @@ vmq_datapath_create(const unsigned int *lcores, uint16_t n_workers)
 		RTE_CACHE_LINE_SIZE);
 	if (dp == NULL)
 		goto no_memory;
-	STAILQ_INIT(&dp->garbage);
+	STAILQ_INIT(&dp->fresh_garbage);
+	STAILQ_INIT(&dp->aged_garbage);
 	dp->rcu = rte_zmalloc("vmq_rcu", rcu_bytes, RTE_CACHE_LINE_SIZE);
 	if (dp->rcu == NULL)
 		goto no_memory;
@@ -44,13 +45,26 @@ no_memory:
 	return NULL;
 }
 
+/* Stop the first n workers. */
+static void
+stop_workers(struct vmq_datapath *dp, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		atomic_store(&dp->workers[i].stop, true);
+	for (i = 0; i < n; i++) {
+		rte_eal_wait_lcore(dp->workers[i].lcore_id);
+		rte_rcu_qsbr_thread_unregister(dp->rcu, dp->workers[i].number);
+	}
+}
+
 int
 vmq_datapath_start(struct vmq_datapath *dp)
 {
 	uint16_t i;
 	int ret;
 
-	dp->started = true;
 	for (i = 0; i < dp->n_workers; i++) {
 		struct worker *worker = &dp->workers[i];
 
@@ -59,26 +73,20 @@ vmq_datapath_start(struct vmq_datapath *dp)
 		ret = rte_eal_remote_launch(worker_main, worker, worker->lcore_id);
 		if (ret < 0) {
 			rte_rcu_qsbr_thread_unregister(dp->rcu, worker->number);
-			vmq_datapath_stop(dp);
+			stop_workers(dp, i);
 			return ret;
 		}
 	}
+	dp->started = true;
 	return 0;
 }
 
 void
 vmq_datapath_stop(struct vmq_datapath *dp)
 {
-	uint16_t i;
-
 	if (!dp->started)
 		return;
-	for (i = 0; i < dp->n_workers; i++)
-		atomic_store(&dp->workers[i].stop, true);
-	for (i = 0; i < dp->n_workers; i++) {
-		rte_eal_wait_lcore(dp->workers[i].lcore_id);
-		rte_rcu_qsbr_thread_unregister(dp->rcu, dp->workers[i].number);
-	}
+	stop_workers(dp, dp->n_workers);
 	dp->started = false;
 }
 
@@ -168,11 +176,25 @@ wait_for_workers(struct vmq_datapath *dp)
 		rte_rcu_qsbr_synchronize(dp->rcu, RTE_QSBR_THRID_INVALID);
 }
 
+static void
+destroy_first(struct garbage_list *list)
+{
+	struct garbage *garbage = STAILQ_FIRST(list);
+
+	STAILQ_REMOVE_HEAD(list, next);
+	garbage->destroy(garbage->object);
+	free(garbage);
+}
+
 void
 vmq_datapath_synchronize(struct vmq_datapath *dp)
 {
 	wait_for_workers(dp);
-	vmq_datapath_reclaim(dp);
+	/* All that was there before has seen its grace periods now. */
+	while (!STAILQ_EMPTY(&dp->aged_garbage))
+		destroy_first(&dp->aged_garbage);
+	while (!STAILQ_EMPTY(&dp->fresh_garbage))
+		destroy_first(&dp->fresh_garbage);
 }
 
 void
@@ -188,32 +210,34 @@ garbage_add(struct vmq_datapath *dp, void (*destroy)(void *object), void *object
 	}
 	garbage->destroy = destroy;
 	garbage->object = object;
-	garbage->periods = GRACE_PERIODS;
 	garbage->token = rte_rcu_qsbr_start(dp->rcu);
-	STAILQ_INSERT_TAIL(&dp->garbage, garbage, next);
+	STAILQ_INSERT_TAIL(&dp->fresh_garbage, garbage, next);
 	vmq_datapath_reclaim(dp);
 }
 
-/* Have the workers let go of it? */
+/* Has the grace period of a list's first piece passed? If not, no later one has. */
 static bool
-is_free(struct vmq_datapath *dp, struct garbage *garbage)
+first_has_passed(struct vmq_datapath *dp, const struct garbage_list *list)
 {
-	while (rte_rcu_qsbr_check(dp->rcu, garbage->token, false) == 1) {
-		if (--garbage->periods == 0)
-			return true;
-		garbage->token = rte_rcu_qsbr_start(dp->rcu);
-	}
-	return false;
+	const struct garbage *garbage = STAILQ_FIRST(list);
+
+	return garbage != NULL && rte_rcu_qsbr_check(dp->rcu, garbage->token, false) == 1;
 }
 
 void
 vmq_datapath_reclaim(struct vmq_datapath *dp)
 {
 	struct garbage *garbage;
+	uint64_t token = 0;
 
-	while ((garbage = STAILQ_FIRST(&dp->garbage)) != NULL && is_free(dp, garbage)) {
-		STAILQ_REMOVE_HEAD(&dp->garbage, next);
-		garbage->destroy(garbage->object);
-		free(garbage);
+	while (first_has_passed(dp, &dp->fresh_garbage)) {
+		garbage = STAILQ_FIRST(&dp->fresh_garbage);
+		STAILQ_REMOVE_HEAD(&dp->fresh_garbage, next);
+		if (token == 0) /* the second period is the same for all of them */
+			token = rte_rcu_qsbr_start(dp->rcu);
+		garbage->token = token;
+		STAILQ_INSERT_TAIL(&dp->aged_garbage, garbage, next);
 	}
+	while (first_has_passed(dp, &dp->aged_garbage))
+		destroy_first(&dp->aged_garbage);
 }

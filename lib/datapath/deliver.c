@@ -42,6 +42,9 @@ drop(vmq_counter_t *reason, struct rte_mbuf **packets, uint16_t n)
 	rte_pktmbuf_free_bulk(packets, n);
 }
 
+/* Flags that say where a packet's bytes lie; those of a copy lie in its own buffer. */
+#define PLACE_FLAGS (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
+
 /* Copy a packet of one segment, with what the NIC said about it. */
 static void
 copy_into(struct rte_mbuf *copy, const struct rte_mbuf *packet)
@@ -51,7 +54,7 @@ copy_into(struct rte_mbuf *copy, const struct rte_mbuf *packet)
 	copy->data_len = packet->data_len;
 	copy->pkt_len = packet->pkt_len;
 	copy->port = packet->port;
-	copy->ol_flags = packet->ol_flags;
+	copy->ol_flags = packet->ol_flags & ~PLACE_FLAGS;
 	copy->packet_type = packet->packet_type;
 	copy->vlan_tci = packet->vlan_tci;
 	copy->vlan_tci_outer = packet->vlan_tci_outer;
@@ -122,10 +125,8 @@ keep(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, struct w
 	/* The ring has a place for each buffer of the pool: this is for safety only. */
 	if (unlikely(kept < n))
 		drop(&queue->no_buffer, packets + kept, n - kept);
-	if (queue->served_here && !queue->in_backlogged) {
-		queue->in_backlogged = true;
-		SLIST_INSERT_HEAD(&worker->backlogged, queue, backlogged);
-	}
+	if (queue_is_served_by(queue, VMQ_SERVE_SOURCE))
+		queue_add_backlogged(queue, worker);
 }
 
 void
@@ -133,7 +134,7 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
 	uint64_t bytes = bytes_of(packets, n);
-	bool at_once = queue->served_here && !queue_has_backlog(queue);
+	bool at_once = queue_is_served_by(queue, VMQ_SERVE_SOURCE) && !queue_has_backlog(queue);
 	bool own = false;
 	uint16_t sent = 0;
 

@@ -27,7 +27,7 @@ struct vmq_dp_queue {
 	/* source's worker: producer; serving worker: consumer */
 	struct rte_ring *backlog;
 	_Atomic bool running; /* control: wo; workers: ro */
-	bool served_here; /* the source's worker serves it */
+	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
 	bool backend_holds;
 	bool received_into_pool;
 	uint16_t id;
@@ -48,12 +48,12 @@ struct vmq_dp_queue {
 	vmq_counter_t stopped_here; /* dropped at the backlog's end */
 	_Atomic uint16_t n_head; /* packets taken out of the backlog and not delivered */
 	uint16_t first_head;
-	bool in_backlogged; /* linked in worker.backlogged */
-	SLIST_ENTRY(vmq_dp_queue) backlogged;
 	struct rte_mbuf *head[VMQ_BURST];
 
 	/* source's worker, rarely */
 	vmq_counter_t stopped __rte_cache_aligned; /* dropped before the backlog */
+	bool in_backlogged; /* linked in worker.backlogged */
+	SLIST_ENTRY(vmq_dp_queue) backlogged;
 } __rte_cache_aligned;
 
 struct vmq_dp_source {
@@ -98,16 +98,18 @@ struct worker {
 struct garbage {
 	STAILQ_ENTRY(garbage) next;
 	uint64_t token; /* of the grace period it waits for */
-	unsigned int periods; /* to wait for, with this one */
 	void (*destroy)(void *object);
 	void *object;
 };
+
+STAILQ_HEAD(garbage_list, garbage);
 
 struct vmq_datapath {
 	struct rte_rcu_qsbr *rcu;
 	bool started; /* control */
 	uint16_t n_workers;
-	STAILQ_HEAD(, garbage) garbage; /* control; oldest first */
+	/* control; oldest first; waiting for the first and for the second grace period */
+	struct garbage_list fresh_garbage, aged_garbage;
 	struct worker workers[];
 };
 
@@ -135,6 +137,22 @@ void queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16
  * Called by the serving worker.
  */
 uint16_t queue_serve(struct vmq_dp_queue *queue);
+
+static inline bool
+queue_is_served_by(const struct vmq_dp_queue *queue, enum vmq_serve serve)
+{
+	return atomic_load_explicit(&queue->serve, memory_order_acquire) == serve;
+}
+
+/* Have the source's worker serve a queue's backlog. */
+static inline void
+queue_add_backlogged(struct vmq_dp_queue *queue, struct worker *worker)
+{
+	if (queue->in_backlogged)
+		return;
+	queue->in_backlogged = true;
+	SLIST_INSERT_HEAD(&worker->backlogged, queue, backlogged);
+}
 
 /* Is anything waiting? Exact for the serving worker. */
 static inline bool

@@ -57,7 +57,8 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 	queue->backend = params->backend;
 	queue->backend_holds = vmq_backend_holds(params->backend);
 	queue->pool = params->pool;
-	queue->served_here = params->worker == params->source_worker;
+	atomic_store(&queue->serve, params->worker == params->source_worker ? VMQ_SERVE_SOURCE
+		: VMQ_SERVE_OTHER);
 	queue->received_into_pool = params->received_into_pool;
 	queue->reserve = params->reserve;
 	return queue;
@@ -82,6 +83,12 @@ void
 vmq_dp_queue_run(struct vmq_dp_queue *queue, bool running)
 {
 	atomic_store_explicit(&queue->running, running, memory_order_release);
+}
+
+void
+vmq_dp_queue_serve(struct vmq_dp_queue *queue, enum vmq_serve serve)
+{
+	atomic_store_explicit(&queue->serve, serve, memory_order_release);
 }
 
 void

@@ -73,6 +73,18 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 	}
 }
 
+/* Queues that this worker has come to serve may have something waiting already. */
+static void
+take_over(const struct vmq_dp_view *view, struct worker *worker)
+{
+	uint16_t i;
+
+	for (i = 0; i < view->n_queues; i++)
+		if (queue_is_served_by(view->queues[i], VMQ_SERVE_SOURCE) &&
+			queue_has_backlog(view->queues[i]))
+			queue_add_backlogged(view->queues[i], worker);
+}
+
 uint16_t
 source_poll(struct vmq_dp_source *source, struct worker *worker)
 {
@@ -85,6 +97,8 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		/* What was classified by the old view is delivered by it, in order. */
 		source_flush(source, worker);
 		source->seen = view;
+		if (view != NULL)
+			take_over(view, worker);
 	}
 	if (unlikely(view == NULL))
 		return 0;

@@ -120,6 +120,20 @@ void vmq_dp_queue_free(struct vmq_dp_queue *queue);
  */
 void vmq_dp_queue_run(struct vmq_dp_queue *queue, bool running);
 
+/** Who delivers a queue's packets. */
+enum vmq_serve {
+	VMQ_SERVE_SOURCE, /**< The worker that receives for it, at once. */
+	VMQ_SERVE_OTHER, /**< A worker that has it in its assignment. */
+	VMQ_SERVE_NOBODY, /**< They wait in the backlog. */
+};
+
+/**
+ * Change who delivers. From one worker to another: NOBODY, vmq_datapath_synchronize(),
+ * the new one, then assign and publish (a source looks for waiting packets when it
+ * sees a new view). Order is kept, nothing is lost but what finds no buffer.
+ */
+void vmq_dp_queue_serve(struct vmq_dp_queue *queue, enum vmq_serve serve);
+
 /**
  * Throw away what waits in a queue that no worker uses any more, counted as stopped.
  */
