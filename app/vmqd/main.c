@@ -27,8 +27,11 @@
 /* Exit statuses; --help says the same. */
 #define EXIT_USAGE 2
 
-/* How often the control loop goes on with what waits. */
-#define PROGRESS_MS 10
+/*
+ * How often the control loop goes on with what waits. A pool's low mark must last that
+ * long: 5 ms are 5000 packets at 1 Mpps.
+ */
+#define PROGRESS_MS 5
 
 static volatile bool stop_requested;
 static int stop_fd = -1; /* readable once stopping is requested */
@@ -92,12 +95,10 @@ static void
 on_progress(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
-	size_t i;
 
 	(void)fd;
 	(void)what;
-	for (i = 0; i < control->system->n_adapters; i++)
-		vmq_adapter_progress(control->system->adapters[i]);
+	vmq_host_progress(control->system->host);
 }
 
 static struct timeval
@@ -122,7 +123,7 @@ run(struct control *control, const struct options *options)
 	const struct timeval report_interval = interval(options->stats_interval);
 	const struct timeval progress_interval = interval(PROGRESS_MS / 1e3);
 	const struct timeval end = interval(options->seconds);
-	struct event *stop, *report, *progress, *timeout;
+	struct event *stop, *report, *jobs, *progress, *timeout;
 	int ret = -ENOMEM;
 
 	control->base = event_base_new();
@@ -130,16 +131,20 @@ run(struct control *control, const struct options *options)
 		return -ENOMEM;
 	stop = event_new(control->base, stop_fd, EV_READ, on_stop, control);
 	report = event_new(control->base, -1, EV_PERSIST, on_report, control);
+	jobs = event_new(control->base, vmq_host_fd(control->system->host), EV_READ | EV_PERSIST,
+		on_progress, control);
 	progress = event_new(control->base, -1, EV_PERSIST, on_progress, control);
 	timeout = event_new(control->base, -1, 0, on_stop, control);
 	if (add_event(stop, NULL) && add_event(report, &report_interval) &&
-		add_event(progress, &progress_interval) &&
+		add_event(jobs, NULL) && add_event(progress, &progress_interval) &&
 		(options->seconds == 0 || add_event(timeout, &end)))
 		ret = event_base_dispatch(control->base) < 0 ? -EIO : 0;
 	if (timeout != NULL)
 		event_free(timeout);
 	if (progress != NULL)
 		event_free(progress);
+	if (jobs != NULL)
+		event_free(jobs);
 	if (report != NULL)
 		event_free(report);
 	if (stop != NULL)

@@ -129,7 +129,7 @@ start_queue(struct system *system, size_t index, uint32_t *load, struct vmq_erro
 	if (vmq_queue_allocate(adapter, &params, &completion.id, err) != VMQ_STATUS_SUCCESS ||
 		set_filters(adapter, completion.id, from, err) < 0)
 		return fail_at(EINVAL, err, "/queues/%zu", index);
-	if (vmq_queue_complete(adapter, &completion, 1) != VMQ_STATUS_SUCCESS) {
+	if (vmq_queue_complete(adapter, &completion, 1, NULL, NULL) != VMQ_STATUS_SUCCESS) {
 		*err = completion.error;
 		return fail_at(EIO, err, "/queues/%zu", index);
 	}
@@ -265,7 +265,6 @@ system_free(struct system *system)
 	while (system->n_adapters > 0) {
 		struct vmq_adapter *adapter = system->adapters[--system->n_adapters];
 
-		vmq_adapter_progress(adapter);
 		leaked += vmq_adapter_free(adapter);
 	}
 	free(system->adapters);

@@ -35,7 +35,7 @@ build_view(const struct vmq_adapter *adapter)
 	uint32_t i;
 
 	classes = calloc(adapter->n_slots, sizeof(*classes));
-	view = vmq_dp_view_create((uint16_t)RTE_MIN(adapter->n_slots, (uint32_t)UINT16_MAX), node);
+	view = vmq_dp_view_create((uint16_t)adapter->n_slots, node);
 	if (classes == NULL || view == NULL)
 		goto no_memory;
 	for (i = 0; i < adapter->n_slots; i++) {
@@ -51,7 +51,7 @@ build_view(const struct vmq_adapter *adapter)
 	}
 	view->n_queues = n;
 	view->classifier = vmq_classifier_build(adapter->filters, classes,
-		(uint16_t)RTE_MIN(adapter->n_slots, (uint32_t)UINT16_MAX), node);
+		(uint16_t)adapter->n_slots, node);
 	if (view->classifier == NULL)
 		goto no_memory;
 	free(classes);
@@ -112,10 +112,11 @@ create(struct vmq_host *host, const struct vmq_adapter_params *params, struct vm
 	adapter->shmem = vmq_shmem_create(&(struct vmq_shmem_config){
 		.name = params->name,
 		.limit_bytes = params->memory_limit_bytes,
+		.jobs = host->jobs,
 	});
 	if (adapter->queues == NULL || adapter->filters == NULL || adapter->shmem == NULL)
 		goto no_memory;
-	adapter->queues[0] = queue_create(VMQ_DEFAULT_QUEUE_ID, &params->default_queue);
+	adapter->queues[0] = queue_create(adapter, VMQ_DEFAULT_QUEUE_ID, &params->default_queue);
 	if (adapter->queues[0] == NULL)
 		goto no_memory;
 	return adapter;
@@ -145,10 +146,10 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		ret = rte_errno;
 		goto fail;
 	}
-	if (queue_open(adapter, queue, err) != VMQ_STATUS_SUCCESS)
+	if (queue_open_memory(queue, queue->memory.buffers, err) != VMQ_STATUS_SUCCESS ||
+		queue_open_path(queue, err) != VMQ_STATUS_SUCCESS)
 		goto fail;
-	queue->state = VMQ_QUEUE_RUNNING;
-	vmq_dp_queue_run(queue->dp, true);
+	queue_set_state(queue, VMQ_QUEUE_RUNNING);
 	ret = -vmq_port_start(adapter->port, vmq_pool_mempool(queue->pool), err);
 	if (ret != 0)
 		goto fail;
@@ -179,13 +180,28 @@ fail:
 	vmq_datapath_synchronize(host->dp);
 	if (adapter->port != NULL)
 		vmq_port_stop(adapter->port);
-	queue_close(queue);
+	queue_close_path(queue);
 	vmq_port_close(adapter->port);
 	adapter->port = NULL;
-	queue_release(queue);
 	vmq_adapter_free(adapter);
 	rte_errno = ret;
 	return NULL;
+}
+
+void
+vmq_adapter_set_indications(struct vmq_adapter *adapter, vmq_indication_callback *callback,
+	void *arg)
+{
+	adapter->indication = callback;
+	adapter->indication_arg = arg;
+}
+
+void
+adapter_indicate(struct vmq_adapter *adapter, enum vmq_indication indication, uint16_t queue_id,
+	uint32_t value)
+{
+	if (adapter->indication != NULL)
+		adapter->indication(adapter->indication_arg, adapter, indication, queue_id, value);
 }
 
 void
@@ -198,6 +214,12 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 		return;
 	adapter->halted = true;
 
+	/* Requests under way end first: their batches must not complete any more. */
+	for (i = 0; i < adapter->n_slots; i++)
+		if (adapter->queues[i] != NULL)
+			adapter->queues[i]->abort = true;
+	vmq_jobs_finish(adapter->host->jobs, true);
+
 	/* No more packets: from the port first, then in the queues. */
 	if (host_assign(adapter->host) < 0)
 		VMQ_LOG(ERR, "adapter %s: no memory to take it from its worker\n", adapter->name);
@@ -208,37 +230,29 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 		queue = adapter->queues[i];
 		if (queue == NULL || queue->state == VMQ_QUEUE_FREEING)
 			continue;
-		if (queue->dp != NULL)
-			vmq_dp_queue_run(queue->dp, false);
-		queue_close(queue);
-		queue->state = VMQ_QUEUE_FREEING;
+		queue_set_state(queue, VMQ_QUEUE_DMA_STOPPED);
+		queue_close_path(queue);
+		queue_set_state(queue, VMQ_QUEUE_FREEING);
 	}
 	/* What the driver holds of the default queue's memory comes home with this. */
 	vmq_port_close(adapter->port);
 	adapter->port = NULL;
 }
 
-unsigned int
-vmq_adapter_progress(struct vmq_adapter *adapter)
+/* The end of a queue, whether all packets are home or not. */
+static void
+end_queue(struct queue *queue)
 {
-	unsigned int waiting = 0;
-	struct queue *queue;
-	uint32_t i;
+	vmq_free_callback *callback = queue->free_callback;
+	bool freed;
 
-	vmq_datapath_reclaim(adapter->host->dp);
-	/* The default queue last: its memory is what others' packets may lie in. */
-	for (i = adapter->n_slots; i-- > 0;) {
-		queue = adapter->queues[i];
-		if (queue == NULL || queue->state != VMQ_QUEUE_FREEING)
-			continue;
-		if (!queue_release(queue)) {
-			waiting++;
-			continue;
-		}
-		adapter->queues[i] = NULL;
-		queue_destroy(queue);
-	}
-	return waiting;
+	if (queue->pool != NULL)
+		vmq_pool_cancel_retire(queue->pool);
+	freed = queue_close_memory(queue);
+	if (callback != NULL)
+		callback(queue->free_arg, queue->id,
+			freed ? VMQ_STATUS_SUCCESS : VMQ_STATUS_REQUEST_ABORTED);
+	queue_destroy(queue);
 }
 
 unsigned int
@@ -249,14 +263,16 @@ vmq_adapter_free(struct vmq_adapter *adapter)
 	unsigned int leaked;
 	uint32_t i;
 
+	vmq_jobs_finish(host->jobs, true);
 	STAILQ_FOREACH(other, &host->adapters, next)
 		if (other == adapter)
 			break;
 	if (other != NULL)
 		STAILQ_REMOVE(&host->adapters, adapter, vmq_adapter, next);
-	for (i = 0; i < adapter->n_slots && adapter->queues != NULL; i++)
+	/* The default queue last: its memory is what others' packets may lie in. */
+	for (i = adapter->queues != NULL ? adapter->n_slots : 0; i-- > 0;)
 		if (adapter->queues[i] != NULL)
-			queue_destroy(adapter->queues[i]);
+			end_queue(adapter->queues[i]);
 	vmq_dp_source_free(adapter->source);
 	leaked = vmq_shmem_destroy(adapter->shmem);
 	vmq_filter_set_free(adapter->filters);

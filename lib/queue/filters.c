@@ -23,7 +23,7 @@ vmq_queue_set_filter(struct vmq_adapter *adapter, uint16_t id, const struct vmq_
 	uint32_t *filter_id, struct vmq_error *err)
 {
 	struct queue *queue = adapter_queue(adapter, id);
-	enum vmq_queue_state next;
+	enum vmq_queue_state next, before;
 	enum vmq_status status;
 
 	if (queue == NULL)
@@ -36,12 +36,25 @@ vmq_queue_set_filter(struct vmq_adapter *adapter, uint16_t id, const struct vmq_
 	if (status != VMQ_STATUS_SUCCESS)
 		return status;
 
+	before = queue->state;
 	queue->n_filters++;
-	queue->state = next;
-	if (queue->dp != NULL)
-		vmq_dp_queue_run(queue->dp, queue_is_active(queue));
+	queue_set_state(queue, next);
 	adapter->unpublished = true;
-	return adapter_publish(adapter, err);
+	status = adapter_publish(adapter, err);
+	if (status != VMQ_STATUS_SUCCESS) {
+		vmq_filter_del(adapter->filters, *filter_id);
+		queue->n_filters--;
+		queue_set_state(queue, before);
+	}
+	return status;
+}
+
+/* The state after a filter has gone from a queue, or VMQ_QUEUE_STATE_COUNT. */
+static enum vmq_queue_state
+state_without(const struct queue *queue, enum vmq_queue_event *event)
+{
+	*event = queue->n_filters == 1 ? VMQ_EVENT_CLEAR_LAST_FILTER : VMQ_EVENT_CLEAR_FILTER;
+	return next_state(queue, *event);
 }
 
 enum vmq_status
@@ -50,29 +63,32 @@ vmq_queue_clear_filter(struct vmq_adapter *adapter, uint32_t filter_id, struct v
 	const struct vmq_filter *filter = vmq_filter_find(adapter->filters, filter_id);
 	enum vmq_queue_event event;
 	enum vmq_queue_state next;
-	enum vmq_status status;
 	struct queue *queue;
 
 	if (filter == NULL)
 		return vmq_error_set(err, VMQ_STATUS_FILE_NOT_FOUND, "adapter %s has no filter %u",
 			adapter->name, filter_id);
 	queue = adapter_queue(adapter, filter->queue_id);
-	event = queue->n_filters == 1 ? VMQ_EVENT_CLEAR_LAST_FILTER : VMQ_EVENT_CLEAR_FILTER;
-	next = next_state(queue, event);
+	next = state_without(queue, &event);
 	if (next == VMQ_QUEUE_STATE_COUNT)
 		return queue_refuse(queue, event, err);
 
 	vmq_filter_del(adapter->filters, filter_id);
 	queue->n_filters--;
-	queue->state = next;
-	if (queue->dp != NULL)
-		vmq_dp_queue_run(queue->dp, queue_is_active(queue));
+	queue_set_state(queue, next);
 	adapter->unpublished = true;
-	status = adapter_publish(adapter, err);
+	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS) {
+		/*
+		 * The old view still has the filter. A queue that is not running drops
+		 * what comes by it; of one that runs on, the next change takes it out.
+		 */
+		VMQ_LOG(WARNING, "filter %u works until the next change: %s\n", filter_id,
+			err != NULL ? err->text : "");
+	}
 	/* A queue without filters delivers nothing more once the request has ended. */
-	if (!queue_is_active(queue))
+	if (!queue_is_active(queue) && adapter->batch == 0)
 		vmq_datapath_synchronize(adapter->host->dp);
-	return status;
+	return VMQ_STATUS_SUCCESS;
 }
 
 enum vmq_status
@@ -82,8 +98,8 @@ vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id, uint16_t 
 	const struct vmq_filter *filter = vmq_filter_find(adapter->filters, filter_id);
 	struct queue *source = adapter_queue(adapter, from);
 	struct queue *destination = adapter_queue(adapter, to);
+	enum vmq_queue_state next, left, before;
 	enum vmq_queue_event event;
-	enum vmq_queue_state next, left;
 	enum vmq_status status;
 
 	if (filter == NULL)
@@ -101,27 +117,30 @@ vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id, uint16_t 
 	next = next_state(destination, VMQ_EVENT_SET_FILTER);
 	if (next == VMQ_QUEUE_STATE_COUNT)
 		return queue_refuse(destination, VMQ_EVENT_SET_FILTER, err);
-	event = source->n_filters == 1 ? VMQ_EVENT_CLEAR_LAST_FILTER : VMQ_EVENT_CLEAR_FILTER;
-	left = next_state(source, event);
+	left = state_without(source, &event);
 	if (left == VMQ_QUEUE_STATE_COUNT)
 		return queue_refuse(source, event, err);
 
+	before = destination->state;
 	vmq_filter_move(adapter->filters, filter_id, to);
-	source->n_filters--;
 	destination->n_filters++;
-	destination->state = next;
-	if (destination->dp != NULL)
-		vmq_dp_queue_run(destination->dp, queue_is_active(destination));
-	/*
-	 * The source runs on until no worker has packets gathered for it by the old
-	 * view: the move itself loses none.
-	 */
-	source->state = left;
+	queue_set_state(destination, next);
 	adapter->unpublished = true;
 	status = adapter_publish(adapter, err);
-	if (source->dp != NULL && !queue_is_active(source)) {
-		vmq_datapath_synchronize(adapter->host->dp);
-		vmq_dp_queue_run(source->dp, false);
+	if (status != VMQ_STATUS_SUCCESS) {
+		vmq_filter_move(adapter->filters, filter_id, from);
+		destination->n_filters--;
+		queue_set_state(destination, before);
+		return status;
 	}
-	return status;
+	/*
+	 * The source runs on until it has delivered what workers had gathered for it by
+	 * the old view: the move itself loses none.
+	 */
+	source->n_filters--;
+	if (left != source->state) {
+		vmq_datapath_synchronize(adapter->host->dp);
+		queue_set_state(source, left);
+	}
+	return VMQ_STATUS_SUCCESS;
 }

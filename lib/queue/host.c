@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <rte_errno.h>
 
@@ -19,8 +20,11 @@ vmq_host_create(const unsigned int *lcores, uint16_t n_workers)
 		return NULL;
 	}
 	STAILQ_INIT(&host->adapters);
-	host->dp = vmq_datapath_create(lcores, n_workers);
+	host->jobs = vmq_jobs_create();
+	if (host->jobs != NULL)
+		host->dp = vmq_datapath_create(lcores, n_workers);
 	if (host->dp == NULL) {
+		vmq_jobs_destroy(host->jobs);
 		free(host);
 		return NULL;
 	}
@@ -44,8 +48,54 @@ vmq_host_free(struct vmq_host *host)
 {
 	if (host == NULL)
 		return;
+	vmq_jobs_destroy(host->jobs);
 	vmq_datapath_free(host->dp);
 	free(host);
+}
+
+int
+vmq_host_fd(const struct vmq_host *host)
+{
+	return vmq_jobs_fd(host->jobs);
+}
+
+uint64_t
+host_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+adapter_progress(struct vmq_adapter *adapter, uint64_t now_ms)
+{
+	struct queue *queue;
+	uint32_t i;
+
+	for (i = 0; i < adapter->n_slots; i++) {
+		queue = adapter->queues[i];
+		if (queue == NULL)
+			continue;
+		if (queue->state == VMQ_QUEUE_FREEING)
+			queue_free_progress(queue);
+		else if (queue->dp != NULL)
+			vmq_pool_tick(queue->pool, now_ms);
+	}
+}
+
+void
+vmq_host_progress(struct vmq_host *host)
+{
+	const uint64_t now_ms = host_now_ms();
+	struct vmq_adapter *adapter;
+
+	vmq_jobs_finish(host->jobs, false);
+	STAILQ_FOREACH(adapter, &host->adapters, next)
+		if (!adapter->halted)
+			adapter_progress(adapter, now_ms);
+	vmq_datapath_reclaim(host->dp);
 }
 
 struct vmq_datapath *
@@ -59,8 +109,7 @@ static bool
 is_remote(const struct vmq_adapter *adapter, const struct queue *queue, uint16_t worker)
 {
 	return queue != NULL && queue->dp != NULL && queue->worker == worker &&
-		queue->worker != adapter->source_worker &&
-		queue->state != VMQ_QUEUE_DMA_STOPPED && queue->state != VMQ_QUEUE_FREEING;
+		queue->worker != adapter->source_worker && !queue->abort;
 }
 
 static int

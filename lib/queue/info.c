@@ -25,8 +25,14 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->backend = queue->backend_params.type;
 	info->backend_text = queue->backend != NULL ? vmq_backend_text(queue->backend)
 						     : vmq_backend_type_name(info->backend);
+	info->completing = queue->completing;
+	if (queue->state == VMQ_QUEUE_FREEING) {
+		info->freeing_ms = host_now_ms() - queue->freeing_since_ms;
+		info->missing = queue_missing(queue);
+	}
 	info->memory.limit = queue->memory.limit;
-	if (queue->pool != NULL)
+	/* While the helper thread makes or frees the pools they are its own. */
+	if (queue->pool != NULL && !queue->completing && !queue->releasing)
 		vmq_pool_stats_get(queue->pool, &info->memory);
 	info->packets = queue->last_packets;
 	if (queue->dp != NULL)

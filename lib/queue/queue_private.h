@@ -9,12 +9,13 @@
 
 #include "vmq_queue.h"
 
-/* Ids of queues are 16 bits; so are the classifier's answers. */
-#define QUEUES_MAX (UINT16_MAX + 1u)
+/* Ids of queues are 16 bits, and so is their number in a view. */
+#define QUEUES_MAX UINT16_MAX
 
 struct queue {
 	uint16_t id;
 	enum vmq_queue_state state;
+	struct vmq_adapter *adapter;
 	char *name;
 	char *vm;
 	uint16_t worker;
@@ -29,6 +30,17 @@ struct queue {
 	struct vmq_backend *backend;
 	struct vmq_dp_queue *dp;
 	struct vmq_dp_queue_stats last_packets; /* what dp counted until it was closed */
+
+	/* While a batch with this queue is with the helper thread. */
+	bool completing;
+	bool abort; /* it is to be freed: no worker serves it, no batch completes it */
+
+	/* While it is being freed. */
+	uint64_t freeing_since_ms;
+	vmq_free_callback *free_callback;
+	void *free_arg;
+	struct vmq_job job; /* frees the memory */
+	bool releasing; /* the job is under way */
 };
 
 struct vmq_adapter {
@@ -48,10 +60,13 @@ struct vmq_adapter {
 	unsigned int batch; /* depth of begin without commit */
 	bool unpublished; /* something has changed since the last view */
 	bool halted;
+	vmq_indication_callback *indication;
+	void *indication_arg;
 };
 
 struct vmq_host {
 	struct vmq_datapath *dp;
+	struct vmq_jobs *jobs;
 	STAILQ_HEAD(, vmq_adapter) adapters;
 	unsigned int next_number;
 };
@@ -60,23 +75,40 @@ struct vmq_host {
 struct queue *adapter_queue(const struct vmq_adapter *adapter, uint32_t id);
 /* Publish what has changed, unless a batch is open. */
 enum vmq_status adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err);
+void adapter_indicate(struct vmq_adapter *adapter, enum vmq_indication indication,
+	uint16_t queue_id, uint32_t value);
 
 /* host.c: hand out the work anew to all workers. Returns 0 or -ENOMEM. */
 int host_assign(struct vmq_host *host);
+uint64_t host_now_ms(void);
 
 /* queue.c */
-struct queue *queue_create(uint16_t id, const struct vmq_queue_params *params);
+struct queue *queue_create(struct vmq_adapter *adapter, uint16_t id,
+	const struct vmq_queue_params *params);
 void queue_destroy(struct queue *queue);
-/* Give a queue memory, backend and data path. */
-enum vmq_status queue_open(struct vmq_adapter *adapter, struct queue *queue, struct vmq_error *err);
-/* Take data path and backend away; no worker may use the queue any more. */
-void queue_close(struct queue *queue);
-/* Free the memory. Returns false while packets are out. */
-bool queue_release(struct queue *queue);
-/* Is it what workers may deliver to? */
-bool queue_is_active(const struct queue *queue);
 /* Refuse an event, in words. */
 enum vmq_status queue_refuse(const struct queue *queue, enum vmq_queue_event event,
 	struct vmq_error *err);
+void queue_set_state(struct queue *queue, enum vmq_queue_state state);
+/* Is it what workers may deliver to? */
+bool queue_is_active(const struct queue *queue);
+
+/* queue_open.c */
+/*
+ * Give a queue its pools, with that many buffers; none are left behind on failure.
+ * Control thread or helper thread.
+ */
+enum vmq_status queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err);
+/* Give a queue with pools its backend and data path; on failure the pools go too. */
+enum vmq_status queue_open_path(struct queue *queue, struct vmq_error *err);
+/* Take data path and backend away; no worker may use the queue any more. */
+void queue_close_path(struct queue *queue);
+/* Packets that are out of the queue's memory. */
+uint32_t queue_missing(const struct queue *queue);
+/* Free the pools. Returns false while packets are out, or memory is on its way. */
+bool queue_close_memory(struct queue *queue);
+
+/* queue_free.c: go on with freeing. */
+void queue_free_progress(struct queue *queue);
 
 #endif /* VMQ_QUEUE_PRIVATE_H */

@@ -98,6 +98,16 @@ void vmq_host_free(struct vmq_host *host);
 
 struct vmq_datapath *vmq_host_datapath(const struct vmq_host *host);
 
+/** Readable when vmq_host_progress() has something to do before its time. */
+int vmq_host_fd(const struct vmq_host *host);
+
+/**
+ * Go on with all that waits: memory that the helper thread has found or freed, demand
+ * of the pools, queues that are being freed, views that workers have left. To be
+ * called every few milliseconds, and when vmq_host_fd() is readable.
+ */
+void vmq_host_progress(struct vmq_host *host);
+
 /** An adapter: a port, its queues, filters and memory. Owner: the host. */
 struct vmq_adapter;
 
@@ -105,8 +115,15 @@ struct vmq_queue_memory {
 	uint32_t buffers; /**< Allocated when the queue's allocation is completed. */
 	uint32_t limit; /**< Most buffers that it may ever have. */
 	uint32_t buffer_size; /**< Bytes of packet in one buffer. */
+	/**
+	 * When there is not enough memory for all queues of a batch, what each gets at
+	 * least; 0: buffers, all of them or failure.
+	 */
+	uint32_t min_buffers;
 	int node; /**< NUMA node, or SOCKET_ID_ANY: the one of its worker. */
 	bool contiguous;
+	/** Growth and return; all 0: vmq_pool_demand_default(). */
+	struct vmq_pool_demand demand;
 };
 
 struct vmq_queue_params {
@@ -153,19 +170,28 @@ struct vmq_adapter *vmq_adapter_start(struct vmq_host *host,
 
 /**
  * Adapter halt (MiniportHaltEx), from any state: no more packets, then queues, then
- * the default queue. Packets may still be out; memory goes with
- * vmq_adapter_progress(), and until then the figures of all queues can still be read.
+ * the default queue. Requests that were pending end with REQUEST_ABORTED. Packets may
+ * still be out; memory goes with vmq_adapter_free(), and until then the figures of all
+ * queues can still be read.
  */
 void vmq_adapter_halt(struct vmq_adapter *adapter);
 
-/**
- * Go on with what waits: queues that are being freed, views that workers have left.
- * To be called now and then.
- *
- * @return how many queues (the default queue of a halted adapter is one) still wait
- *   for packets.
- */
-unsigned int vmq_adapter_progress(struct vmq_adapter *adapter);
+/** What an adapter tells of its own accord (NDIS: status indications). */
+enum vmq_indication {
+	VMQ_INDICATE_QUEUE_STATE, /**< value: enum vmq_queue_state */
+	VMQ_INDICATE_QUEUE_PARAMETERS, /**< A parameter has changed. */
+	VMQ_INDICATE_MEMORY_GROWN, /**< value: buffers */
+	VMQ_INDICATE_MEMORY_RETURNED, /**< value: buffers */
+	VMQ_INDICATE_MEMORY_FAILED, /**< A block could not be had. */
+	VMQ_INDICATE_COUNT, /* not an indication */
+};
+
+typedef void vmq_indication_callback(void *arg, struct vmq_adapter *adapter,
+	enum vmq_indication indication, uint16_t queue_id, uint32_t value);
+
+/** Who is told; NULL: nobody. */
+void vmq_adapter_set_indications(struct vmq_adapter *adapter, vmq_indication_callback *callback,
+	void *arg);
 
 /**
  * Free a halted adapter for good.
@@ -205,22 +231,51 @@ struct vmq_queue_completion {
 	struct vmq_error error; /**< Set if status is not VMQ_STATUS_SUCCESS. */
 };
 
-/**
- * QUEUE_ALLOCATION_COMPLETE for a batch: each queue gets its memory and its backend.
- *
- * @return VMQ_STATUS_SUCCESS, or the status of the first queue that did not get them.
- */
-enum vmq_status vmq_queue_complete(struct vmq_adapter *adapter, struct vmq_queue_completion *batch,
-	uint16_t n);
+/** The end of a request that was pending. */
+typedef void vmq_complete_callback(void *arg, const struct vmq_queue_completion *batch, uint16_t n);
+typedef void vmq_free_callback(void *arg, uint16_t id, enum vmq_status status);
 
 /**
- * FREE_QUEUE. Only a queue without filters can be freed.
+ * QUEUE_ALLOCATION_COMPLETE for a batch: each queue gets its memory and its backend.
+ * When there is not enough for all, what there is is shared: all queues of the batch
+ * get the same part of what they asked for, down to their min_buffers.
  *
- * @return VMQ_STATUS_SUCCESS: it is gone; VMQ_STATUS_PENDING: it waits for packets,
- *   vmq_adapter_progress() goes on with it; VMQ_STATUS_NOT_ACCEPTED;
- *   VMQ_STATUS_INVALID_PARAMETER: no such queue, or the default queue.
+ * @param callback
+ *   Without it the call waits for the memory, as at the start. With it the helper
+ *   thread finds the memory and batch is only read; the callback has the results.
+ * @return VMQ_STATUS_SUCCESS; the status of the first queue that did not get what it
+ *   needs; VMQ_STATUS_PENDING with a callback; VMQ_STATUS_RESOURCES.
  */
-enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, struct vmq_error *err);
+enum vmq_status vmq_queue_complete(struct vmq_adapter *adapter, struct vmq_queue_completion *batch,
+	uint16_t n, vmq_complete_callback *callback, void *arg);
+
+/**
+ * FREE_QUEUE. Only a queue without filters can be freed. DMA stops at once; the memory
+ * goes when the last packet is home.
+ *
+ * @param callback
+ *   Called when the queue is gone, unless the answer is an error or SUCCESS; or NULL.
+ * @return VMQ_STATUS_PENDING: vmq_host_progress() goes on with it;
+ *   VMQ_STATUS_NOT_ACCEPTED; VMQ_STATUS_INVALID_PARAMETER: no such queue, or the
+ *   default queue.
+ */
+enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id,
+	vmq_free_callback *callback, void *arg, struct vmq_error *err);
+
+/** What of a queue's parameters can be changed after it was allocated. */
+#define VMQ_QUEUE_CHANGE_WORKER (UINT32_C(1) << 0)
+#define VMQ_QUEUE_CHANGE_BUFFERS (UINT32_C(1) << 1)
+#define VMQ_QUEUE_CHANGE_NAME (UINT32_C(1) << 2)
+
+/**
+ * QUEUE_PARAMETERS set. Another worker takes over with nothing lost and in order;
+ * another number of buffers is a hint that counts at completion.
+ *
+ * @param changes
+ *   VMQ_QUEUE_CHANGE_*: which fields of params are read: worker, memory.buffers, name.
+ */
+enum vmq_status vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
+	const struct vmq_queue_params *params, struct vmq_error *err);
 
 /** SET_FILTER. @param filter_id receives the new filter's id. */
 enum vmq_status vmq_queue_set_filter(struct vmq_adapter *adapter, uint16_t id,
@@ -253,6 +308,10 @@ struct vmq_queue_info {
 	struct vmq_dp_queue_stats packets;
 	enum vmq_backend_type backend;
 	const char *backend_text;
+	/** Freeing: milliseconds since the request, and the packets it waits for. */
+	uint64_t freeing_ms;
+	uint32_t missing;
+	bool completing; /**< The helper thread is finding its memory. */
 };
 
 /** @return false: no such queue. */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include "queue_private.h"
+
+static void
+release_work(struct vmq_job *job)
+{
+	/* Cannot fail: all packets were home, and nobody can take one any more. */
+	queue_close_memory(RTE_PTR_SUB(job, offsetof(struct queue, job)));
+}
+
+static void
+release_done(struct vmq_job *job)
+{
+	struct queue *queue = RTE_PTR_SUB(job, offsetof(struct queue, job));
+	struct vmq_adapter *adapter = queue->adapter;
+	vmq_free_callback *callback = queue->free_callback;
+	void *arg = queue->free_arg;
+	const uint16_t id = queue->id;
+
+	queue_set_state(queue, vmq_queue_next_state(queue->state, VMQ_EVENT_RESOURCES_FREED));
+	adapter->queues[id] = NULL;
+	queue_destroy(queue);
+	if (callback != NULL)
+		callback(arg, id, VMQ_STATUS_SUCCESS);
+}
+
+void
+queue_free_progress(struct queue *queue)
+{
+	/* A block on its way to or from the helper thread comes to rest by itself. */
+	if (queue->state != VMQ_QUEUE_FREEING || queue->releasing || queue->completing ||
+		queue_missing(queue) > 0)
+		return;
+	if (queue->pool != NULL) {
+		vmq_pool_cancel_retire(queue->pool);
+		if (vmq_pool_progress(queue->pool))
+			return;
+	}
+	queue->releasing = true;
+	queue->job = (struct vmq_job){.work = release_work, .done = release_done};
+	vmq_jobs_submit(queue->adapter->host->jobs, &queue->job);
+}
+
+enum vmq_status
+vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, vmq_free_callback *callback, void *arg,
+	struct vmq_error *err)
+{
+	struct queue *queue = adapter_queue(adapter, id);
+	enum vmq_queue_state next;
+
+	if (queue == NULL)
+		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
+			"adapter %s has no queue %u", adapter->name, id);
+	if (id == VMQ_DEFAULT_QUEUE_ID)
+		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
+			"queue 0 is the default queue: it goes with its adapter");
+	next = vmq_queue_next_state(queue->state, VMQ_EVENT_FREE_QUEUE);
+	if (next == VMQ_QUEUE_STATE_COUNT)
+		return queue_refuse(queue, VMQ_EVENT_FREE_QUEUE, err);
+
+	/* It has no filters, so no view has it; a worker may still look at its backlog. */
+	queue->abort = true;
+	if (queue->dp != NULL) {
+		if (host_assign(adapter->host) < 0) {
+			queue->abort = false;
+			return vmq_error_set(err, VMQ_STATUS_RESOURCES,
+				"queue %u (%s): no memory to tell the workers", id, queue->name);
+		}
+		vmq_dp_queue_serve(queue->dp, VMQ_SERVE_NOBODY);
+		vmq_datapath_synchronize(adapter->host->dp);
+	}
+	queue->freeing_since_ms = host_now_ms();
+	queue->free_callback = callback;
+	queue->free_arg = arg;
+	queue_set_state(queue, next); /* DmaStopped, and that is indicated */
+	queue_close_path(queue);
+	queue_set_state(queue, vmq_queue_next_state(queue->state, VMQ_EVENT_DMA_STOPPED));
+	queue_free_progress(queue);
+	return VMQ_STATUS_PENDING;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <rte_errno.h>
+#include <rte_ring.h>
+
+#include "queue_private.h"
+
+/*
+ * Buffers that an ethdev backend's port receives into: its ring, and room to move.
+ * What it receives is not read yet; the ring has to be filled all the same.
+ */
+#define XMIT_BUFFERS 1024
+#define XMIT_BUFFER_SIZE 2048
+
+size_t
+vmq_queue_memory_bytes(uint32_t buffers, uint32_t limit, uint32_t buffer_size)
+{
+	return vmq_pool_block_bytes(buffers, buffer_size) + vmq_pool_fixed_bytes(limit) +
+		/* the backlog, and what a pcap backend has waiting */
+		2 * (rte_align32pow2(limit + 1) * sizeof(void *) + sizeof(struct rte_ring)) +
+		/* records of queue and backend: a few cache lines and two bursts */
+		4096;
+}
+
+size_t
+vmq_queue_backend_bytes(enum vmq_backend_type type)
+{
+	if (type != VMQ_BACKEND_ETHDEV)
+		return 0;
+	return vmq_pool_block_bytes(XMIT_BUFFERS, XMIT_BUFFER_SIZE) +
+		vmq_pool_fixed_bytes(XMIT_BUFFERS);
+}
+
+unsigned int
+vmq_queue_memzones(enum vmq_backend_type type)
+{
+	/* An Xmit pool beside the receive pool where the backend receives. */
+	return VMQ_POOL_MEMZONES(1) + (type == VMQ_BACKEND_ETHDEV ? VMQ_POOL_MEMZONES(1) : 0);
+}
+
+static int
+worker_node(const struct queue *queue)
+{
+	return vmq_datapath_worker_node(queue->adapter->host->dp, queue->worker);
+}
+
+static void
+on_pool_event(void *arg, struct vmq_pool *pool, enum vmq_pool_event event, uint32_t buffers)
+{
+	static const enum vmq_indication indications[] = {
+		[VMQ_POOL_GROWN] = VMQ_INDICATE_MEMORY_GROWN,
+		[VMQ_POOL_RETURNED] = VMQ_INDICATE_MEMORY_RETURNED,
+		[VMQ_POOL_GROW_FAILED] = VMQ_INDICATE_MEMORY_FAILED,
+	};
+	const struct queue *queue = arg;
+
+	(void)pool;
+	adapter_indicate(queue->adapter, indications[event], queue->id, buffers);
+}
+
+static struct vmq_pool *
+make_pool(struct queue *queue, enum vmq_shmem_usage usage, uint32_t buffers, uint32_t limit,
+	uint32_t buffer_size, struct vmq_error *err)
+{
+	const struct vmq_queue_memory *memory = &queue->memory;
+	char name[RTE_MEMPOOL_NAMESIZE];
+	const struct vmq_pool_params params = {
+		.name = name,
+		.queue_id = queue->id,
+		.limit = limit,
+		.buffer_size = buffer_size,
+		.usage = usage,
+		.flags = memory->contiguous ? VMQ_SHMEM_F_CONTIGUOUS : 0,
+		/* Its worker's node, unless another was asked for. */
+		.node = memory->node != SOCKET_ID_ANY ? memory->node : worker_node(queue),
+	};
+	enum vmq_status status;
+	struct vmq_pool *pool;
+
+	snprintf(name, sizeof(name), "vmq_a%u_q%u_%s", queue->adapter->number, queue->id,
+		usage == VMQ_SHMEM_XMIT ? "tx" : "rx");
+	pool = vmq_pool_create(queue->adapter->shmem, &params, err);
+	if (pool == NULL)
+		return NULL;
+	status = vmq_pool_grow(pool, buffers, buffers, NULL, err);
+	if (status != VMQ_STATUS_SUCCESS) {
+		vmq_pool_destroy(pool, NULL);
+		rte_errno = status == VMQ_STATUS_RESOURCES ? ENOMEM : EIO;
+		return NULL;
+	}
+	vmq_pool_set_callback(pool, on_pool_event, queue);
+	return pool;
+}
+
+enum vmq_status
+queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err)
+{
+	const struct vmq_queue_memory *memory = &queue->memory;
+	struct vmq_pool_demand demand = memory->demand;
+
+	queue->pool = make_pool(queue, VMQ_SHMEM_RECEIVE, buffers, memory->limit,
+		memory->buffer_size, err);
+	if (queue->pool == NULL)
+		return rte_errno == ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE;
+	if (demand.low == 0 && demand.high == 0 && demand.step == 0)
+		demand = vmq_pool_demand_default(memory->buffers);
+	vmq_pool_set_demand(queue->pool, &demand);
+	if (queue->backend_params.type != VMQ_BACKEND_ETHDEV)
+		return VMQ_STATUS_SUCCESS;
+	queue->xmit_pool = make_pool(queue, VMQ_SHMEM_XMIT, XMIT_BUFFERS, XMIT_BUFFERS,
+		XMIT_BUFFER_SIZE, err);
+	if (queue->xmit_pool != NULL)
+		return VMQ_STATUS_SUCCESS;
+	queue_close_memory(queue); /* nothing has used it: all buffers are home */
+	return rte_errno == ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE;
+}
+
+enum vmq_status
+queue_open_path(struct queue *queue, struct vmq_error *err)
+{
+	const int node = worker_node(queue);
+	struct vmq_dp_queue_params dp = {
+		.id = queue->id,
+		.source_worker = queue->adapter->source_worker,
+		.worker = queue->worker,
+		.pool = vmq_pool_mempool(queue->pool),
+		.limit = queue->memory.limit,
+		.received_into_pool = queue->id == VMQ_DEFAULT_QUEUE_ID,
+		.reserve = VMQ_GATHER_MAX,
+		.socket_id = node,
+	};
+	struct vmq_backend_params backend = queue->backend_params;
+	enum vmq_status status = VMQ_STATUS_FAILURE;
+
+	backend.socket_id = node;
+	backend.max_held = queue->memory.limit;
+	backend.mtu = queue->adapter->mtu;
+	backend.pool = queue->xmit_pool != NULL ? vmq_pool_mempool(queue->xmit_pool) : NULL;
+	queue->backend = vmq_backend_open(&backend, err);
+	if (queue->backend == NULL)
+		goto fail;
+	dp.backend = queue->backend;
+	queue->dp = vmq_dp_queue_create(&dp);
+	if (queue->dp == NULL) {
+		status = vmq_error_set(err, VMQ_STATUS_RESOURCES,
+			"queue %u (%s): no memory for its backlog of %u packets", queue->id,
+			queue->name, queue->memory.limit);
+		goto fail;
+	}
+	return VMQ_STATUS_SUCCESS;
+
+fail:
+	queue_close_path(queue);
+	queue_close_memory(queue); /* nothing has used it: all buffers are home */
+	return status;
+}
+
+void
+queue_close_path(struct queue *queue)
+{
+	struct vmq_error err;
+
+	if (queue->dp != NULL)
+		vmq_dp_queue_discard(queue->dp);
+	if (vmq_backend_drain(queue->backend, &err) < 0)
+		VMQ_LOG(ERR, "queue %u (%s): %s\n", queue->id, queue->name, err.text);
+	if (queue->dp != NULL)
+		vmq_dp_queue_stats_get(queue->dp, &queue->last_packets);
+	vmq_backend_close(queue->backend);
+	vmq_dp_queue_free(queue->dp);
+	queue->backend = NULL;
+	queue->dp = NULL;
+}
+
+static uint32_t
+pool_missing(const struct vmq_pool *pool)
+{
+	struct vmq_pool_stats stats;
+
+	if (pool == NULL)
+		return 0;
+	vmq_pool_stats_get(pool, &stats);
+	return stats.outstanding;
+}
+
+uint32_t
+queue_missing(const struct queue *queue)
+{
+	return pool_missing(queue->pool) + pool_missing(queue->xmit_pool);
+}
+
+bool
+queue_close_memory(struct queue *queue)
+{
+	if (vmq_pool_destroy(queue->pool, NULL) < 0)
+		return false;
+	queue->pool = NULL;
+	if (vmq_pool_destroy(queue->xmit_pool, NULL) < 0)
+		return false;
+	queue->xmit_pool = NULL;
+	return true;
+}
