@@ -7,16 +7,18 @@
 #include <rte_errno.h>
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
+#include <rte_random.h>
 
 #include "filter_private.h"
 #include "key_table.h"
 
 /*
  * A lookup that has to look at more slots than this makes the builder try another
- * hash function, so that no choice of MACs can make lookups slow.
+ * hash function, a random one, so that no choice of MACs can make lookups slow. In a
+ * table of 16384 random keys the longest lookup is one of 20 to 30.
  */
-#define PROBES_MAX 12
-#define SEEDS_MAX 16
+#define PROBES_MAX 64
+#define TRIES_MAX 16
 
 /* An entry's value: index of the queue in bits 0 to 15, and flags. */
 #define VALUE_KEEP_TAGS (UINT32_C(1) << 16)
@@ -32,25 +34,23 @@ struct vmq_classifier {
 	struct key_entry slots[];
 };
 
-/* Fill the table; returns the most slots that a lookup has to look at. */
-static uint32_t
+/* Fill the table. Gives up, and returns false, when a lookup would be too long. */
+static bool
 fill(struct vmq_classifier *classifier, const struct vmq_filter_set *set,
-	const struct vmq_classifier_queue *queues)
+	const struct vmq_classifier_queue *queues, uint32_t probes_max)
 {
 	const struct vmq_filter *filter;
-	uint32_t probes, worst = 0, after;
+	uint32_t after;
 
 	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
 		const struct vmq_classifier_queue *queue = &queues[filter->queue_id];
 		uint32_t value = queue->index | (queue->keep_tags ? VALUE_KEEP_TAGS : 0);
 
-		if (!queue->active)
-			continue;
-		probes = key_table_insert(&classifier->table, filter_match_key(&filter->match),
-			value);
-		worst = RTE_MAX(worst, probes);
+		if (queue->active && key_table_insert(&classifier->table,
+			filter_match_key(&filter->match), value) > probes_max)
+			return false;
 	}
-	return worst;
+	return true;
 }
 
 struct vmq_classifier *
@@ -59,7 +59,7 @@ vmq_classifier_build(const struct vmq_filter_set *set, const struct vmq_classifi
 {
 	struct vmq_classifier *classifier;
 	const struct vmq_filter *filter;
-	uint32_t n_slots, seed, after;
+	uint32_t n_slots, tries, after;
 	size_t bytes;
 
 	n_slots = key_table_slots(vmq_filter_total(set));
@@ -83,12 +83,13 @@ vmq_classifier_build(const struct vmq_filter_set *set, const struct vmq_classifi
 		else if (filter->match.vlan_test == VMQ_VLAN_ANY)
 			classifier->has_any = true;
 	}
-	for (seed = 0; seed < SEEDS_MAX; seed++) {
-		key_table_init(&classifier->table, classifier->slots, n_slots, seed);
-		if (fill(classifier, set, queues) <= PROBES_MAX)
+	/* The last try stays, whatever comes: right, if slower. */
+	for (tries = 1; tries <= TRIES_MAX; tries++) {
+		key_table_init(&classifier->table, classifier->slots, n_slots,
+			tries == 1 ? KEY_MULTIPLIER : rte_rand() | 1);
+		if (fill(classifier, set, queues, tries < TRIES_MAX ? PROBES_MAX : UINT32_MAX))
 			break;
-		if (seed + 1 < SEEDS_MAX) /* the last one stays: right, if slower */
-			memset(classifier->slots, 0, n_slots * sizeof(classifier->slots[0]));
+		memset(classifier->slots, 0, n_slots * sizeof(classifier->slots[0]));
 	}
 	return classifier;
 }
@@ -111,13 +112,6 @@ enum tag_place {
 	TAG_IN_FRAME,
 	TAG_STRIPPED, /* by the NIC */
 	TAG_CUT, /* in the frame, but the frame ends before the tag does */
-	TAG_NO_HEADER, /* shorter than an Ethernet header */
-};
-
-struct frame_key {
-	uint64_t mac;
-	uint64_t vlan; /* id, or KEY_VLAN_* */
-	enum tag_place place;
 };
 
 static inline bool
@@ -128,36 +122,37 @@ is_tag(rte_be16_t ether_type)
 }
 
 /*
- * Read a frame's key. The loads may pass the end of a short frame but not of its
- * buffer, which has at least VMQ_BUFFER_SIZE_MIN bytes; the length decides what of
- * it counts.
+ * Read a frame's key, as key_table.h describes it: 0 for a frame without fields to
+ * test. The loads may pass the end of a short frame but not of its buffer, which has at
+ * least VMQ_BUFFER_SIZE_MIN bytes; the length decides what of it counts.
  */
-static inline struct frame_key
-frame_key(const struct rte_mbuf *packet)
+static inline uint64_t
+frame_key(const struct rte_mbuf *packet, uint8_t *place)
 {
 	const uint8_t *data = rte_pktmbuf_mtod(packet, const uint8_t *);
-	struct frame_key key = {.vlan = KEY_VLAN_UNTAGGED, .place = TAG_NONE};
 	rte_be16_t ether_type, tci;
+	uint64_t mac;
 
-	memcpy(&key.mac, data, sizeof(key.mac));
-	key.mac = rte_le_to_cpu_64(key.mac) & KEY_MAC_MASK;
+	memcpy(&mac, data, sizeof(mac));
+	mac = rte_le_to_cpu_64(mac) & KEY_MAC_MASK;
 	memcpy(&ether_type, data + 2 * RTE_ETHER_ADDR_LEN, sizeof(ether_type));
 
-	if (unlikely(packet->data_len < RTE_ETHER_HDR_LEN)) {
-		key.place = TAG_NO_HEADER;
-	} else if (packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
-		key.vlan = packet->vlan_tci & RTE_VLAN_ID_MASK;
-		key.place = TAG_STRIPPED;
-	} else if (is_tag(ether_type)) {
-		memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
-		key.vlan = rte_be_to_cpu_16(tci) & RTE_VLAN_ID_MASK;
-		key.place = TAG_IN_FRAME;
-		if (unlikely(packet->data_len < TAGGED_HEADER_BYTES)) {
-			key.vlan = KEY_VLAN_ANY;
-			key.place = TAG_CUT;
-		}
+	*place = TAG_NONE;
+	if (unlikely(packet->data_len < RTE_ETHER_HDR_LEN))
+		return 0;
+	if (unlikely(packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)) {
+		*place = TAG_STRIPPED;
+		return mac | (uint64_t)(packet->vlan_tci & RTE_VLAN_ID_MASK) << KEY_VLAN_SHIFT;
 	}
-	return key;
+	if (!is_tag(ether_type))
+		return mac | KEY_VLAN_UNTAGGED << KEY_VLAN_SHIFT;
+	if (unlikely(packet->data_len < TAGGED_HEADER_BYTES)) {
+		*place = TAG_CUT;
+		return mac | KEY_VLAN_ANY << KEY_VLAN_SHIFT;
+	}
+	*place = TAG_IN_FRAME;
+	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
+	return mac | (uint64_t)(rte_be_to_cpu_16(tci) & RTE_VLAN_ID_MASK) << KEY_VLAN_SHIFT;
 }
 
 static inline const struct key_entry *
@@ -168,51 +163,46 @@ find(const struct key_table *table, uint64_t key)
 
 /* What the most specific filter did not claim: the less specific ones. */
 static inline const struct key_entry *
-find_less_specific(const struct vmq_classifier *classifier, const struct frame_key *key)
+find_less_specific(const struct vmq_classifier *classifier, uint64_t key)
 {
+	const uint64_t vlan = key >> KEY_VLAN_SHIFT;
 	const struct key_entry *entry = NULL;
 
 	if (classifier->has_any)
-		entry = find(&classifier->table, key->mac | KEY_VLAN_ANY << KEY_VLAN_SHIFT);
-	if (entry == NULL && classifier->has_vlan_alone && key->vlan != KEY_VLAN_UNTAGGED &&
-		key->vlan != KEY_VLAN_ANY)
-		entry = find(&classifier->table, key->vlan << KEY_VLAN_SHIFT);
+		entry = find(&classifier->table,
+			(key & KEY_MAC_MASK) | KEY_VLAN_ANY << KEY_VLAN_SHIFT);
+	if (entry == NULL && classifier->has_vlan_alone && vlan != KEY_VLAN_UNTAGGED &&
+		vlan != KEY_VLAN_ANY)
+		entry = find(&classifier->table, vlan << KEY_VLAN_SHIFT);
 	return entry;
 }
 
-/* Key 0 means an empty slot; a frame for MAC 0, untagged, has that key. */
-static inline uint64_t
-exact_key(const struct frame_key *key)
-{
-	return key->mac | key->vlan << KEY_VLAN_SHIFT;
-}
-
 static inline struct vmq_class
-classify(const struct vmq_classifier *classifier, const struct frame_key *key, uint32_t hash,
+classify(const struct vmq_classifier *classifier, uint64_t key, uint32_t hash, uint8_t place,
 	uint16_t default_index)
 {
 	const struct key_entry *entry = NULL;
-	uint64_t exact = exact_key(key);
 	bool keep_tags;
 
-	if (likely(exact != 0 && key->place != TAG_NO_HEADER)) {
-		entry = key_table_find(&classifier->table, hash, exact);
-		if (entry == NULL)
+	/* Key 0 means an empty slot; an untagged frame for MAC 0 has that key, too. */
+	if (likely(key != 0)) {
+		entry = key_table_find(&classifier->table, hash, key);
+		if (unlikely(entry == NULL))
 			entry = find_less_specific(classifier, key);
 	}
 	if (entry == NULL)
 		return (struct vmq_class){
 			.index = default_index,
-			.tag = key->place == TAG_STRIPPED ? VMQ_TAG_INSERT : VMQ_TAG_LEAVE,
+			.tag = place == TAG_STRIPPED ? VMQ_TAG_INSERT : VMQ_TAG_LEAVE,
 		};
 
 	keep_tags = entry->value & VALUE_KEEP_TAGS;
 	return (struct vmq_class){
 		.index = (uint16_t)entry->value,
 		.claimed = 1,
-		.tag = key->place == TAG_IN_FRAME && !keep_tags ? VMQ_TAG_STRIP
-			: key->place == TAG_STRIPPED && keep_tags ? VMQ_TAG_INSERT
-								   : VMQ_TAG_LEAVE,
+		.tag = place == TAG_IN_FRAME && !keep_tags ? VMQ_TAG_STRIP
+			: place == TAG_STRIPPED && keep_tags ? VMQ_TAG_INSERT
+							     : VMQ_TAG_LEAVE,
 	};
 }
 
@@ -220,19 +210,20 @@ void
 vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *const *packets,
 	uint16_t n, struct vmq_class *classes, uint16_t default_index)
 {
-	struct frame_key keys[VMQ_BURST];
+	uint64_t keys[VMQ_BURST];
 	uint32_t hashes[VMQ_BURST];
+	uint8_t places[VMQ_BURST];
 	uint16_t done, i, m;
 
 	for (done = 0; done < n; done += m) {
 		m = RTE_MIN((uint16_t)(n - done), (uint16_t)VMQ_BURST);
 		for (i = 0; i < m; i++) {
-			keys[i] = frame_key(packets[done + i]);
-			hashes[i] = key_table_hash(&classifier->table, exact_key(&keys[i]));
+			keys[i] = frame_key(packets[done + i], &places[i]);
+			hashes[i] = key_table_hash(&classifier->table, keys[i]);
 			rte_prefetch0(&classifier->table.slots[hashes[i]]);
 		}
 		for (i = 0; i < m; i++)
-			classes[done + i] = classify(classifier, &keys[i], hashes[i],
+			classes[done + i] = classify(classifier, keys[i], hashes[i], places[i],
 				default_index);
 	}
 }

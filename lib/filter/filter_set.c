@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <rte_errno.h>
+#include <rte_random.h>
 
 #include "filter_private.h"
 #include "key_table.h"
@@ -57,7 +58,7 @@ index_reserve(struct vmq_filter_set *set)
 	if (slots == NULL)
 		return false;
 	free(set->index.slots);
-	key_table_init(&set->index, slots, n_slots, 0);
+	key_table_init(&set->index, slots, n_slots, rte_rand() | 1);
 	for (i = 0; i < set->n_filters; i++)
 		key_table_insert(&set->index, filter_match_key(&set->filters[i].match),
 			set->filters[i].id);

@@ -13,14 +13,10 @@ key_table_slots(uint32_t n)
 }
 
 void
-key_table_init(struct key_table *table, struct key_entry *slots, uint32_t n_slots, uint32_t seed)
+key_table_init(struct key_table *table, struct key_entry *slots, uint32_t n_slots,
+	uint64_t multiplier)
 {
-	/*
-	 * 2^64 divided by the golden ratio spreads consecutive keys (MACs of one
-	 * vendor) best: Knuth, The Art of Computer Programming, volume 3, 6.4.
-	 * Another seed gives another odd multiplier.
-	 */
-	table->multiplier = (UINT64_C(0x9e3779b97f4a7c15) * (2 * (uint64_t)seed + 1)) | 1;
+	table->multiplier = multiplier;
 	table->shift = 64 - rte_bsf32(n_slots);
 	table->mask = n_slots - 1;
 	table->slots = slots;

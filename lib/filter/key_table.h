@@ -36,6 +36,13 @@ struct key_entry {
 	uint32_t reserved;
 };
 
+/*
+ * 2^64 divided by the golden ratio spreads consecutive keys (MACs of one vendor)
+ * best: Knuth, The Art of Computer Programming, volume 3, 6.4. But who knows a
+ * multiplier can choose keys that all fall on one slot: then take a random one.
+ */
+#define KEY_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
+
 struct key_table {
 	/* The hash is multiplicative: the upper bits of key * multiplier. */
 	uint64_t multiplier;
@@ -69,9 +76,9 @@ key_table_find(const struct key_table *table, uint32_t hash, uint64_t key)
 /* How many slots a table for n keys has: a power of two, at least 2 * n. */
 uint32_t key_table_slots(uint32_t n);
 
-/* Make a table over n_slots zeroed slots; seed chooses the hash function. */
+/* Make a table over n_slots zeroed slots; the multiplier is an odd number. */
 void key_table_init(struct key_table *table, struct key_entry *slots, uint32_t n_slots,
-	uint32_t seed);
+	uint64_t multiplier);
 
 /*
  * Add a key that is not in the table, which must have room. Returns the number
