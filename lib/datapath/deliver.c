@@ -109,7 +109,9 @@ take_in(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
 {
 	if (!queue->received_into_pool)
 		return copy_burst(queue, packets, n);
-	if (rte_mempool_avail_count(queue->pool) >= queue->reserve)
+	/* Caches of lcores not counted: that would be a look at each lcore's. */
+	if (rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) >=
+		queue->reserve)
 		return n;
 	drop(&queue->no_buffer, packets, n);
 	return 0;

@@ -34,12 +34,10 @@ struct vmq_dp_queue {
 	uint32_t reserve;
 
 	/* source's worker */
-	uint16_t n_gathered __rte_cache_aligned;
-	vmq_counter_t received;
+	vmq_counter_t received __rte_cache_aligned;
 	vmq_counter_t received_bytes;
 	vmq_counter_t no_buffer;
 	vmq_counter_t no_headroom;
-	struct rte_mbuf *gathered[VMQ_BURST];
 
 	/* serving worker; control once no worker uses the queue */
 	vmq_counter_t delivered __rte_cache_aligned;
@@ -61,6 +59,7 @@ struct vmq_dp_source {
 	uint16_t rx_queue;
 	uint16_t worker;
 	struct vmq_datapath *dp;
+	struct rte_mempool *pool;
 	/* control: wo; worker: ro */
 	_Atomic(struct vmq_dp_view *) view;
 
@@ -68,7 +67,7 @@ struct vmq_dp_source {
 	struct vmq_dp_view *seen __rte_cache_aligned; /* what gathered packets go by */
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
 	uint32_t n_dirty;
-	struct vmq_dp_queue *dirty[VMQ_GATHER_MAX]; /* queues with something gathered */
+	uint16_t dirty[VMQ_GATHER_MAX]; /* indices in seen of queues with something gathered */
 } __rte_cache_aligned;
 
 /* A worker's list of work: immutable once published. */

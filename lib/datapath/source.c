@@ -30,16 +30,16 @@ drop_no_headroom(struct vmq_dp_queue *queue, struct rte_mbuf *packet)
 void
 source_flush(struct vmq_dp_source *source, struct worker *worker)
 {
-	struct vmq_dp_queue *queue;
-	uint16_t n;
+	struct vmq_dp_view *view = source->seen;
+	uint16_t index, n;
 	uint32_t i;
 
 	for (i = 0; i < source->n_dirty; i++) {
-		queue = source->dirty[i];
-		n = queue->n_gathered;
-		queue->n_gathered = 0;
+		index = source->dirty[i];
+		n = view->n_gathered[index];
+		view->n_gathered[index] = 0;
 		if (n > 0) /* else a full burst went out already */
-			queue_deliver(queue, queue->gathered, n, worker);
+			queue_deliver(view->queues[index], view->gathered[index], n, worker);
 	}
 	source->n_dirty = 0;
 	source->gather_polls = 0;
@@ -50,26 +50,24 @@ static void
 gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq_class *classes,
 	uint16_t n, struct worker *worker)
 {
-	struct vmq_dp_queue *const *queues = source->seen->queues;
-	struct vmq_dp_queue *queue;
-	uint16_t i, m;
+	struct vmq_dp_view *view = source->seen;
+	uint16_t index, i, m;
 
 	for (i = 0; i < n; i++) {
-		queue = queues[classes[i].index];
+		index = classes[i].index;
 		if (classes[i].tag != VMQ_TAG_LEAVE && !fix_tag(packets[i], &classes[i])) {
-			drop_no_headroom(queue, packets[i]);
+			drop_no_headroom(view->queues[index], packets[i]);
 			continue;
 		}
-		m = queue->n_gathered;
+		m = view->n_gathered[index];
 		if (m == 0)
-			source->dirty[source->n_dirty++] = queue;
-		queue->gathered[m++] = packets[i];
+			source->dirty[source->n_dirty++] = index;
+		view->gathered[index][m++] = packets[i];
 		if (m == VMQ_BURST) {
-			queue->n_gathered = 0;
-			queue_deliver(queue, queue->gathered, m, worker);
-		} else {
-			queue->n_gathered = m;
+			queue_deliver(view->queues[index], view->gathered[index], m, worker);
+			m = 0;
 		}
+		view->n_gathered[index] = (uint8_t)m;
 	}
 }
 
@@ -97,6 +95,8 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		/* What was classified by the old view is delivered by it, in order. */
 		source_flush(source, worker);
 		source->seen = view;
+		/* Buffers of a block that is to go may be in it. */
+		rte_mempool_cache_flush(NULL, source->pool);
 		if (view != NULL)
 			take_over(view, worker);
 	}
@@ -119,7 +119,8 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 }
 
 struct vmq_dp_source *
-vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker, uint16_t port_id, uint16_t rx_queue)
+vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker, uint16_t port_id, uint16_t rx_queue,
+	struct rte_mempool *pool)
 {
 	struct vmq_dp_source *source;
 
@@ -133,6 +134,7 @@ vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker, uint16_t port_id,
 	source->rx_queue = rx_queue;
 	source->worker = worker;
 	source->dp = dp;
+	source->pool = pool;
 	return source;
 }
 
@@ -148,15 +150,24 @@ vmq_dp_source_free(struct vmq_dp_source *source)
 struct vmq_dp_view *
 vmq_dp_view_create(uint16_t n_queues, int socket_id)
 {
+	/*
+	 * What is gathered lies together and not in the queues: their structures come
+	 * from the allocator at like distances and would share cache sets.
+	 */
+	const size_t gathered_at = RTE_CACHE_LINE_ROUNDUP(sizeof(struct vmq_dp_view));
+	const size_t queues_at = gathered_at + n_queues * sizeof(struct rte_mbuf *[VMQ_BURST]);
+	const size_t counts_at = queues_at + n_queues * sizeof(struct vmq_dp_queue *);
 	struct vmq_dp_view *view;
 
-	view = rte_zmalloc_socket("vmq_view", sizeof(*view) + n_queues * sizeof(view->queues[0]),
-		RTE_CACHE_LINE_SIZE, socket_id);
+	view = rte_zmalloc_socket("vmq_view", counts_at + n_queues, RTE_CACHE_LINE_SIZE, socket_id);
 	if (view == NULL) {
 		rte_errno = ENOMEM;
 		return NULL;
 	}
 	view->n_queues = n_queues;
+	view->gathered = RTE_PTR_ADD(view, gathered_at);
+	view->queues = RTE_PTR_ADD(view, queues_at);
+	view->n_gathered = RTE_PTR_ADD(view, counts_at);
 	return view;
 }
 

@@ -158,7 +158,10 @@ struct vmq_dp_view {
 	struct vmq_classifier *classifier;
 	uint16_t n_queues;
 	/** By the index that the classifier answers; [0] is the default queue. */
-	struct vmq_dp_queue *queues[];
+	struct vmq_dp_queue **queues;
+	/* The worker's: what it has gathered for each of them. */
+	uint8_t *n_gathered;
+	struct rte_mbuf *(*gathered)[VMQ_BURST];
 };
 
 /** @return a view to fill in, or NULL with rte_errno ENOMEM */
@@ -171,11 +174,13 @@ void vmq_dp_view_free(struct vmq_dp_view *view);
 struct vmq_dp_source;
 
 /**
+ * @param pool
+ *   What the Rx queue receives into.
  * @return NULL with rte_errno ENOMEM. Not polled before
  *   vmq_datapath_assign() and the first vmq_dp_source_publish().
  */
 struct vmq_dp_source *vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker,
-	uint16_t port_id, uint16_t rx_queue);
+	uint16_t port_id, uint16_t rx_queue, struct rte_mempool *pool);
 
 /** Free, with its view. No worker may use it any more. NULL is allowed. */
 void vmq_dp_source_free(struct vmq_dp_source *source);
@@ -183,6 +188,7 @@ void vmq_dp_source_free(struct vmq_dp_source *source);
 /**
  * Publish a view: from one packet to the next the source goes by it. The old view is
  * freed once no worker can be using it. One pointer store: atomic for every packet.
+ * The worker also flushes its cache of the source's pool when it sees a new view.
  */
 void vmq_dp_source_publish(struct vmq_dp_source *source, struct vmq_dp_view *view);
 

@@ -54,8 +54,11 @@ flush_all(struct worker *worker, const struct work *work)
 {
 	uint16_t i;
 
-	for (i = 0; work != NULL && i < work->n_sources; i++)
+	for (i = 0; work != NULL && i < work->n_sources; i++) {
 		source_flush(work->sources[i], worker);
+		/* Its view may be freed now, and another one come to the same address. */
+		work->sources[i]->seen = NULL;
+	}
 }
 
 int

@@ -13,8 +13,8 @@
 uint32_t
 vmq_adapter_min_buffers(uint16_t rx_descriptors)
 {
-	/* The NIC's ring, what may be gathered, and two bursts on their way. */
-	return rx_descriptors + VMQ_GATHER_MAX + 2 * VMQ_BURST;
+	/* The NIC's ring, what may be gathered, the worker's cache, and what it flushes. */
+	return rx_descriptors + VMQ_GATHER_MAX + 2 * RX_CACHE_SIZE;
 }
 
 struct queue *
@@ -154,7 +154,7 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 	if (ret != 0)
 		goto fail;
 	adapter->source = vmq_dp_source_create(host->dp, adapter->source_worker,
-		vmq_port_id(adapter->port), 0);
+		vmq_port_id(adapter->port), 0, vmq_pool_mempool(queue->pool));
 	if (adapter->source == NULL) {
 		ret = -vmq_error_errno(err, ENOMEM, "adapter %s: no memory for its source",
 			adapter->name);
@@ -230,6 +230,7 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 		queue = adapter->queues[i];
 		if (queue == NULL || queue->state == VMQ_QUEUE_FREEING)
 			continue;
+		queue->state_at_halt = queue->state;
 		queue_set_state(queue, VMQ_QUEUE_DMA_STOPPED);
 		queue_close_path(queue);
 		queue_set_state(queue, VMQ_QUEUE_FREEING);

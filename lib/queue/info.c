@@ -17,7 +17,8 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->id = id;
 	info->name = queue->name;
 	info->vm = queue->vm != NULL ? queue->vm : "";
-	info->state = queue->state;
+	info->state = queue->state_at_halt != VMQ_QUEUE_UNDEFINED ? queue->state_at_halt
+								  : queue->state;
 	info->worker = queue->worker;
 	info->keep_tags = queue->keep_tags;
 	info->n_filters = queue->n_filters;

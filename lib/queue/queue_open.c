@@ -76,6 +76,8 @@ make_pool(struct queue *queue, enum vmq_shmem_usage usage, uint32_t buffers, uin
 		.buffer_size = buffer_size,
 		.usage = usage,
 		.flags = memory->contiguous ? VMQ_SHMEM_F_CONTIGUOUS : 0,
+		.cache_size = usage == VMQ_SHMEM_RECEIVE && queue->id == VMQ_DEFAULT_QUEUE_ID
+			? RX_CACHE_SIZE : 0,
 		/* Its worker's node, unless another was asked for. */
 		.node = memory->node != SOCKET_ID_ANY ? memory->node : worker_node(queue),
 	};

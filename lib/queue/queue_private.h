@@ -12,6 +12,13 @@
 /* Ids of queues are 16 bits, and so is their number in a view. */
 #define QUEUES_MAX UINT16_MAX
 
+/*
+ * A pool that is received into keeps the last buffers used at hand for its worker: they
+ * are still in the CPU's caches, and a ring would hand out the coldest ones. As much as
+ * testpmd has by default, for the same reason.
+ */
+#define RX_CACHE_SIZE 256
+
 struct queue {
 	uint16_t id;
 	enum vmq_queue_state state;
@@ -33,6 +40,7 @@ struct queue {
 
 	/* While a batch with this queue is with the helper thread. */
 	bool completing;
+	enum vmq_queue_state state_at_halt; /* of its adapter */
 	bool abort; /* it is to be freed: no worker serves it, no batch completes it */
 
 	/* While it is being freed. */

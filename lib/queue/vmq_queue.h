@@ -299,7 +299,7 @@ struct vmq_queue_info {
 	uint16_t id;
 	const char *name;
 	const char *vm; /**< "" for none. */
-	enum vmq_queue_state state;
+	enum vmq_queue_state state; /**< After its adapter's halt: the one before it. */
 	uint16_t worker;
 	bool keep_tags;
 	uint32_t n_filters;

@@ -46,6 +46,9 @@ check_params(const struct vmq_pool_params *params, struct vmq_error *err)
 	if (params->limit == 0 || params->limit > RTE_RING_SZ_MASK / 2)
 		return vmq_error_errno(err, EINVAL, "queue %u: a limit of %u buffers is not in 1 to %u",
 			params->queue_id, params->limit, RTE_RING_SZ_MASK / 2);
+	if (params->cache_size > VMQ_POOL_CACHE_MAX)
+		return vmq_error_errno(err, EINVAL, "queue %u: a cache of %u buffers is over %u",
+			params->queue_id, params->cache_size, VMQ_POOL_CACHE_MAX);
 	if (params->buffer_size < VMQ_BUFFER_SIZE_MIN || params->buffer_size > VMQ_BUFFER_SIZE_MAX)
 		return vmq_error_errno(err, EINVAL,
 			"queue %u: a buffer size of %u bytes is not in %u to %u", params->queue_id,
@@ -93,9 +96,9 @@ vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, s
 	pool->ring = make_ring(params->limit, params->node);
 	if (pool->ring == NULL)
 		goto free_pool;
-	/* No cache per lcore: what is available must be exact at any moment. */
 	pool->mempool = rte_mempool_create_empty(params->name, params->limit,
-		element_size(params->buffer_size), 0, sizeof(private), params->node, 0);
+		element_size(params->buffer_size), params->cache_size, sizeof(private),
+		params->node, 0);
 	if (pool->mempool == NULL) {
 		ret = vmq_error_errno(err, rte_errno, "queue %u: mempool %s: %s", params->queue_id,
 			params->name, rte_strerror(rte_errno));
@@ -236,6 +239,12 @@ vmq_pool_retire(struct vmq_pool *pool, struct vmq_error *err)
 	return VMQ_STATUS_PENDING;
 }
 
+bool
+vmq_pool_is_retiring(const struct vmq_pool *pool)
+{
+	return pool->activity == POOL_RETIRING;
+}
+
 void
 vmq_pool_cancel_retire(struct vmq_pool *pool)
 {
@@ -373,7 +382,8 @@ vmq_pool_stats_get(const struct vmq_pool *pool, struct vmq_pool_stats *stats)
 {
 	stats->limit = pool->params.limit;
 	stats->retiring = atomic_load(&pool->n_aside);
-	stats->available = rte_ring_count(pool->ring);
+	stats->available = pool->params.cache_size == 0 ? rte_ring_count(pool->ring)
+		: rte_mempool_avail_count(pool->mempool);
 	stats->populated = atomic_load(&pool->populated);
 	/* The loads are not one moment: a buffer on its way must not count below zero. */
 	stats->outstanding = stats->populated -

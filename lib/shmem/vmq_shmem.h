@@ -181,6 +181,12 @@ struct vmq_pool_params {
 	enum vmq_shmem_usage usage; /**< VMQ_SHMEM_RECEIVE or VMQ_SHMEM_XMIT. */
 	uint32_t flags; /**< VMQ_SHMEM_F_* */
 	int node; /**< NUMA node, or SOCKET_ID_ANY. */
+	/**
+	 * Buffers that an lcore may keep at hand, the hottest ones; 0: none. They count
+	 * as available. For a pool that one worker receives into; when a block is given
+	 * back the worker must flush its cache now and then.
+	 */
+	uint32_t cache_size;
 };
 
 /** populated = available + outstanding + retiring, at any moment. */
@@ -222,6 +228,12 @@ struct vmq_pool *vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_
  */
 enum vmq_status vmq_pool_grow(struct vmq_pool *pool, uint32_t buffers, uint32_t min_buffers,
 	uint32_t *obtained, struct vmq_error *err);
+
+/** Is a block being given back, so that caches of lcores have to be flushed? */
+bool vmq_pool_is_retiring(const struct vmq_pool *pool);
+
+/** Largest cache_size. */
+#define VMQ_POOL_CACHE_MAX RTE_MEMPOOL_CACHE_MAX_SIZE
 
 /** What a pool tells of itself. Control thread. */
 enum vmq_pool_event {
