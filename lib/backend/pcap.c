@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdio_ext.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,9 +39,11 @@ struct pcap_backend {
 	/* The writer's, after the worker's line. */
 	vmq_counter_t written __rte_cache_aligned;
 	vmq_counter_t failed;
-	struct pcap_writer_client client;
+	struct pcap_writer writer;
 	pcap_t *handle;
 	pcap_dumper_t *file;
+	char *buffer; /* of the file */
+	int write_error; /* errno of a write that the full buffer caused, or 0 */
 	int error; /* errno of the failure that stopped the file, or 0 */
 	uint64_t unflushed; /* packets in the file's buffer */
 	size_t unflushed_bytes;
@@ -98,7 +101,11 @@ write_packet(struct pcap_backend *pcap, const struct rte_mbuf *packet)
 	const void *data;
 
 	data = rte_pktmbuf_read(packet, 0, header.caplen, copy);
+	errno = 0;
 	pcap_dump((unsigned char *)pcap->file, &header, data);
+	/* Frames so long that the buffer gets full are written out at once. */
+	if (unlikely(ferror(pcap_dump_file(pcap->file))) && pcap->write_error == 0)
+		pcap->write_error = errno;
 	pcap->unflushed++;
 	pcap->unflushed_bytes += sizeof(uint32_t) * 4 + header.caplen;
 }
@@ -122,7 +129,7 @@ flush(struct pcap_backend *pcap)
 			pcap->unflushed_bytes = 0;
 			return;
 		}
-		pcap->error = errno != 0 ? errno : EIO;
+		pcap->error = pcap->write_error != 0 ? pcap->write_error : errno != 0 ? errno : EIO;
 		VMQ_LOG(ERR, "%s: %s; packets for it are counted as failed from now on\n",
 			pcap->backend.text, strerror(pcap->error));
 		__fpurge(pcap_dump_file(pcap->file));
@@ -137,9 +144,9 @@ flush(struct pcap_backend *pcap)
 
 /* Write a bounded amount of what waits. Returns whether there was anything. */
 static bool
-work(struct pcap_writer_client *client)
+work(struct pcap_writer *writer)
 {
-	struct pcap_backend *pcap = RTE_PTR_SUB(client, offsetof(struct pcap_backend, client));
+	struct pcap_backend *pcap = RTE_PTR_SUB(writer, offsetof(struct pcap_backend, writer));
 	struct rte_mbuf *packets[VMQ_BURST];
 	unsigned int n, i, done = 0;
 
@@ -169,6 +176,7 @@ close_file(struct pcap_backend *pcap)
 {
 	pcap_dump_close(pcap->file);
 	pcap_close(pcap->handle);
+	free(pcap->buffer);
 }
 
 static int
@@ -179,7 +187,13 @@ open_file(struct pcap_backend *pcap, const char *path, struct vmq_error *err)
 	file = fopen(path, "wb");
 	if (file == NULL)
 		return vmq_error_errno(err, errno, "capture file %s: %s", path, strerror(errno));
-	setvbuf(file, NULL, _IOFBF, FILE_BUFFER_BYTES);
+	/* Left to itself glibc takes 4096 bytes, whatever size it is asked for. */
+	pcap->buffer = malloc(FILE_BUFFER_BYTES);
+	if (pcap->buffer == NULL) {
+		fclose(file);
+		return vmq_error_errno(err, ENOMEM, "capture file %s: no memory", path);
+	}
+	setvbuf(file, pcap->buffer, _IOFBF, FILE_BUFFER_BYTES);
 	pcap->handle = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, SNAPLEN,
 		PCAP_TSTAMP_PRECISION_NANO);
 	if (pcap->handle != NULL)
@@ -188,6 +202,7 @@ open_file(struct pcap_backend *pcap, const char *path, struct vmq_error *err)
 		fclose(file);
 		if (pcap->handle != NULL)
 			pcap_close(pcap->handle);
+		free(pcap->buffer);
 		return vmq_error_errno(err, ENOMEM, "capture file %s: no memory", path);
 	}
 	if (fflush(file) != 0) {
@@ -237,8 +252,8 @@ pcap_backend_open(struct vmq_backend *backend, const struct vmq_backend_params *
 	if (ret < 0)
 		goto free_ring;
 	compare_clocks(pcap);
-	pcap->client.work = work;
-	ret = pcap_writer_add(&pcap->client);
+	pcap->writer.work = work;
+	ret = pcap_writer_start(&pcap->writer);
 	if (ret < 0) {
 		vmq_error_errno(err, -ret, "pcap %s: writer thread: %s", params->file,
 			strerror(-ret));
@@ -259,9 +274,7 @@ pcap_backend_drain(struct vmq_backend *backend, struct vmq_error *err)
 	struct pcap_backend *pcap = of(backend);
 	int ret = 0;
 
-	pcap_writer_remove(&pcap->client);
-	while (work(&pcap->client))
-		;
+	pcap_writer_stop(&pcap->writer);
 	flush(pcap);
 	if (pcap->error != 0)
 		ret = vmq_error_errno(err, pcap->error, "%s: %s: %" PRIu64 " packets were not written",

@@ -2,91 +2,94 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
-#include <pthread.h>
+#include "pcap_writer.h"
+
+#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
-#include "pcap_writer.h"
+/* How long an idle thread sleeps: at first, and at most. */
+#define IDLE_MIN_NS 50000
+#define IDLE_MAX_NS 2000000
 
-/* How long the thread sleeps when no file had anything to write. */
-#define IDLE_NS 200000
+/* How long stopping waits for a write that does not come back. */
+#define STUCK_NS 1000000000
+#define LOOK_NS 1000000
 
-static struct {
-	pthread_mutex_t lock; /* of clients and stop; held while a client works */
-	TAILQ_HEAD(, pcap_writer_client) clients;
-	bool stop;
-	pthread_t thread; /* control thread only */
-} writer = {
-	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.clients = TAILQ_HEAD_INITIALIZER(writer.clients),
-};
+/* Interrupts a system call of the writer; its default action is to be ignored. */
+#define INTERRUPT SIGURG
+
+static void
+on_interrupt(int number)
+{
+	(void)number;
+}
 
 static void *
-write_files(void *arg)
+write_file(void *arg)
 {
-	const struct timespec idle = {.tv_nsec = IDLE_NS};
-	struct pcap_writer_client *client;
-	bool busy, stop = false;
+	struct pcap_writer *writer = arg;
+	struct timespec idle = {.tv_nsec = IDLE_MIN_NS};
+	bool busy, stop;
 
-	(void)arg;
-	while (!stop) {
-		busy = false;
-		pthread_mutex_lock(&writer.lock);
-		TAILQ_FOREACH(client, &writer.clients, next)
-			busy |= client->work(client);
-		stop = writer.stop;
-		pthread_mutex_unlock(&writer.lock);
-		if (!busy)
+	do {
+		/* In this order: what came before the stop is still written. */
+		stop = atomic_load(&writer->stop);
+		busy = writer->work(writer);
+		atomic_fetch_add(&writer->turns, 1);
+		if (busy) {
+			idle.tv_nsec = IDLE_MIN_NS;
+		} else if (!stop) {
 			nanosleep(&idle, NULL);
-	}
+			idle.tv_nsec = idle.tv_nsec * 2 > IDLE_MAX_NS ? IDLE_MAX_NS
+								      : idle.tv_nsec * 2;
+		}
+	} while (busy || !stop);
 	return NULL;
 }
 
-/* Signals are for the control thread: the writer takes none. */
-static int
-start_thread(void)
+int
+pcap_writer_start(struct pcap_writer *writer)
 {
-	sigset_t all, old;
+	/* No SA_RESTART: the system call shall end. */
+	const struct sigaction action = {.sa_handler = on_interrupt};
+	sigset_t others, old;
 	int ret;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	writer.stop = false;
-	ret = pthread_create(&writer.thread, NULL, write_files, NULL);
+	if (sigaction(INTERRUPT, &action, NULL) < 0)
+		return -errno;
+	/* All other signals are for the control thread. */
+	sigfillset(&others);
+	sigdelset(&others, INTERRUPT);
+	pthread_sigmask(SIG_SETMASK, &others, &old);
+	ret = pthread_create(&writer->thread, NULL, write_file, writer);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret == 0)
-		pthread_setname_np(writer.thread, "vmq-pcap");
+		pthread_setname_np(writer->thread, "vmq-pcap");
 	return -ret;
 }
 
-int
-pcap_writer_add(struct pcap_writer_client *client)
-{
-	bool first;
-	int ret = 0;
-
-	pthread_mutex_lock(&writer.lock);
-	first = TAILQ_EMPTY(&writer.clients);
-	TAILQ_INSERT_TAIL(&writer.clients, client, next);
-	if (first) {
-		ret = start_thread();
-		if (ret < 0)
-			TAILQ_REMOVE(&writer.clients, client, next);
-	}
-	pthread_mutex_unlock(&writer.lock);
-	return ret;
-}
-
 void
-pcap_writer_remove(struct pcap_writer_client *client)
+pcap_writer_stop(struct pcap_writer *writer)
 {
-	bool last;
+	uint64_t turns = atomic_load(&writer->turns), now;
+	struct timespec until;
+	unsigned int stuck_ns = 0;
 
-	pthread_mutex_lock(&writer.lock);
-	TAILQ_REMOVE(&writer.clients, client, next);
-	last = TAILQ_EMPTY(&writer.clients);
-	writer.stop = last;
-	pthread_mutex_unlock(&writer.lock);
-	if (last)
-		pthread_join(writer.thread, NULL);
+	atomic_store(&writer->stop, true);
+	for (;;) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		if (pthread_timedjoin_np(writer->thread, NULL, &until) == 0)
+			return;
+		now = atomic_load(&writer->turns);
+		stuck_ns = now == turns ? stuck_ns + LOOK_NS : 0;
+		turns = now;
+		if (stuck_ns >= STUCK_NS)
+			pthread_kill(writer->thread, INTERRUPT);
+	}
 }

@@ -7,27 +7,34 @@
 
 /**
  * @file
- * One thread writes the files of all pcap backends, so that no worker ever waits
- * for a disk. It starts with the first file and ends with the last one.
+ * A thread that writes one capture file, so that no worker ever waits for a disk, and
+ * no file for another one (a pipe whose reader sleeps blocks its own thread only).
  */
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/queue.h>
+#include <stdint.h>
 
-/* A file that the thread looks after; embedded in the backend. */
-struct pcap_writer_client {
-	TAILQ_ENTRY(pcap_writer_client) next;
+struct pcap_writer {
 	/*
-	 * Write what is waiting, a bounded amount. Returns whether there was anything.
-	 * Called by the writer thread, never at the same time as add or remove.
+	 * Write what is waiting, a bounded amount; the writer thread, or the control
+	 * thread once that has ended. Returns whether there was anything.
 	 */
-	bool (*work)(struct pcap_writer_client *client);
+	bool (*work)(struct pcap_writer *writer);
+
+	_Atomic bool stop; /* control: wo; writer: ro */
+	_Atomic uint64_t turns; /* writer: wo; control: ro. Calls of work() that came back. */
+	pthread_t thread; /* control */
 };
 
-/* Control thread. Returns 0 or -errno: the thread could not start. */
-int pcap_writer_add(struct pcap_writer_client *client);
+/* Start the thread. Control thread. Returns 0 or -errno. */
+int pcap_writer_start(struct pcap_writer *writer);
 
-/* Control thread. When it returns, the writer does not use the client any more. */
-void pcap_writer_remove(struct pcap_writer_client *client);
+/*
+ * Let the thread write what is waiting, and end. A write that does not come back for
+ * a second is interrupted: it fails with EINTR. Control thread.
+ */
+void pcap_writer_stop(struct pcap_writer *writer);
 
 #endif /* VMQ_PCAP_WRITER_H */

@@ -52,6 +52,8 @@ vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err)
 		if (ret < 0) /* it is something else, such as a crypto device */
 			rte_eal_hotplug_remove(rte_bus_name(args.bus), args.name);
 	}
+	if (ret == -1) /* of drivers that know no errno: EPERM would mislead */
+		ret = -ENODEV;
 	if (ret < 0)
 		return vmq_error_errno(err, -ret, "device %s: %s; the driver says: %s", device,
 			rte_strerror(-ret), vmq_log_since(mark, said, sizeof(said)));
