@@ -21,6 +21,7 @@
 #include <vmq_backend.h>
 #include <vmq_base.h>
 #include <vmq_filter.h>
+#include <vmq_shmem.h>
 
 /** One thing that is wrong: where, what, and what would be right. */
 struct doc_finding {
@@ -65,6 +66,8 @@ struct doc_memory {
 	uint32_t buffer_size; /**< Bytes of packet that one buffer holds, headroom not counted. */
 	int node; /**< NUMA node, or SOCKET_ID_ANY. */
 	bool contiguous; /**< One IOVA range or failure. */
+	uint32_t min_buffers; /**< Enough to start with when there is not memory for all. */
+	struct vmq_pool_demand growth; /**< Between buffers and limit. */
 };
 
 struct doc_backend {

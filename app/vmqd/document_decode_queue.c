@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,11 +39,65 @@ decode_node(struct doc_reader *r, const struct doc_path *at, json_t *value,
 }
 
 enum {
+	GROWTH_LOW,
+	GROWTH_HIGH,
+	GROWTH_STEP,
+	GROWTH_HOLD_MS,
+};
+
+#define HOLD_MS_MAX (24 * 3600 * 1000)
+
+static const struct doc_field growth_fields[] = {
+	[GROWTH_LOW] = {"low", DOC_INTEGER(struct vmq_pool_demand, low, 0, DOC_BUFFERS_MAX)},
+	[GROWTH_HIGH] = {"high", DOC_INTEGER(struct vmq_pool_demand, high, 1, DOC_BUFFERS_MAX)},
+	[GROWTH_STEP] = {"step", DOC_INTEGER(struct vmq_pool_demand, step, 1, DOC_BUFFERS_MAX)},
+	[GROWTH_HOLD_MS] = {"hold_ms",
+		DOC_INTEGER(struct vmq_pool_demand, hold_ms, 0, HOLD_MS_MAX)},
+};
+
+/*
+ * Marks that are not given are those of vmq_pool_demand_default(), and the high mark
+ * follows from the others: a block must go only if the low mark is far then.
+ */
+static void
+decode_growth(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	struct doc_memory *memory)
+{
+	const struct vmq_pool_demand good = vmq_pool_demand_default(memory->buffers);
+	struct vmq_pool_demand growth = good;
+	struct vmq_error err;
+	char hint[64];
+
+	if (value != NULL && doc_decode_object(r, at, value, growth_fields,
+		RTE_DIM(growth_fields), &growth) != 0)
+		return;
+	if (json_object_get(value, "high") == NULL)
+		growth.high = (uint32_t)RTE_MIN(2 * (uint64_t)growth.low + growth.step,
+			(uint64_t)UINT32_MAX);
+	if (vmq_pool_demand_check(&growth, &err) != VMQ_STATUS_SUCCESS) {
+		snprintf(hint, sizeof(hint), "at least %" PRIu64 ", or leave it out",
+			(uint64_t)growth.low + growth.step);
+		doc_finding_add(r->findings, DOC_KEY(at, "high"), hint, "%s", err.text);
+	}
+	memory->growth = growth;
+}
+
+static void
+decode_growth_later(struct doc_reader *r __rte_unused, const struct doc_path *at __rte_unused,
+	json_t *value __rte_unused, const struct doc_field *field __rte_unused,
+	void *out __rte_unused)
+{
+	/* Its defaults depend on the buffers: decode_memory() does it. */
+}
+
+enum {
 	MEMORY_BUFFERS,
 	MEMORY_LIMIT,
 	MEMORY_BUFFER_SIZE,
 	MEMORY_NODE,
 	MEMORY_CONTIGUOUS,
+	MEMORY_MIN_BUFFERS,
+	MEMORY_GROWTH,
 };
 
 static const struct doc_field memory_fields[] = {
@@ -54,6 +109,9 @@ static const struct doc_field memory_fields[] = {
 		.decode = decode_node, .offset = offsetof(struct doc_memory, node),
 		.size = sizeof(int), .max = DOC_NODE_MAX},
 	[MEMORY_CONTIGUOUS] = {"contiguous", DOC_BOOL(struct doc_memory, contiguous)},
+	[MEMORY_MIN_BUFFERS] = {"min_buffers",
+		DOC_INTEGER(struct doc_memory, min_buffers, 1, DOC_BUFFERS_MAX)},
+	[MEMORY_GROWTH] = {"growth", .decode = decode_growth_later},
 };
 
 
@@ -82,6 +140,18 @@ decode_memory(struct doc_reader *r, const struct doc_path *at, json_t *value,
 			json_object_get(value, "buffers") == NULL ? " (the default)" : "");
 		memory->limit = 0;
 	}
+	if (memory->buffers == 0)
+		return;
+	if (json_object_get(value, "min_buffers") == NULL) {
+		memory->min_buffers = memory->buffers;
+	} else if (!doc_is_wrong(wrong, MEMORY_MIN_BUFFERS) &&
+		memory->min_buffers > memory->buffers) {
+		snprintf(hint, sizeof(hint), "at most %u, or leave it out", memory->buffers);
+		doc_finding_add(r->findings, DOC_KEY(at, "min_buffers"), hint,
+			"at least %u buffers are more than the %u that the queue starts with",
+			memory->min_buffers, memory->buffers);
+	}
+	decode_growth(r, DOC_KEY(at, "growth"), json_object_get(value, "growth"), memory);
 }
 
 /* filters */
@@ -458,6 +528,7 @@ static const struct doc_queue default_queue = {
 		.limit = 4096,
 		.buffer_size = 2048,
 		.node = SOCKET_ID_ANY,
+		.min_buffers = 4096,
 	},
 	.backend.type = VMQ_BACKEND_SINK,
 };

@@ -17,15 +17,26 @@
 /* Lines of the arithmetic; what is beyond them goes into one term. */
 #define GROUPS_MAX 4
 
+/*
+ * Buffers that there must be memory for at the start. Without hugepages EAL takes all
+ * memory then, so that what a queue may grow to counts as well.
+ */
+static uint32_t
+start_buffers(const struct document *doc, const struct doc_memory *memory)
+{
+	return doc->eal.hugepages ? memory->buffers : memory->limit;
+}
+
 static uint64_t
-queue_bytes(const struct doc_queue *queue)
+queue_bytes(const struct document *doc, const struct doc_queue *queue)
 {
 	const struct doc_memory *memory = &queue->memory;
 
 	/* 0: found wrong; what it should have been is not known. */
 	if (memory->buffers == 0 || memory->limit == 0 || memory->buffer_size == 0)
 		return 0;
-	return vmq_queue_memory_bytes(memory->buffers, memory->limit, memory->buffer_size);
+	return vmq_queue_memory_bytes(start_buffers(doc, memory), memory->limit,
+		memory->buffer_size);
 }
 
 static bool
@@ -44,7 +55,7 @@ doc_queues_bytes(const struct document *doc, int node)
 	for (i = 0; i < doc_total_queues(doc); i++) {
 		queue = doc_any_queue(doc, i, NULL);
 		if (on_node(queue, node))
-			bytes += queue_bytes(queue);
+			bytes += queue_bytes(doc, queue);
 	}
 	return bytes;
 }
@@ -109,11 +120,11 @@ doc_memory_arithmetic(const struct document *doc, int node)
 
 	for (i = 0; i < doc_total_queues(doc); i++) {
 		queue = doc_any_queue(doc, i, NULL);
-		bytes = queue_bytes(queue);
+		bytes = queue_bytes(doc, queue);
 		if (bytes == 0 || !on_node(queue, node))
 			continue;
 		for (g = 0; g < n_groups; g++) {
-			if (groups[g].memory.buffers == queue->memory.buffers &&
+			if (start_buffers(doc, &groups[g].memory) == start_buffers(doc, &queue->memory) &&
 				groups[g].bytes == bytes)
 				break;
 		}
@@ -132,7 +143,8 @@ doc_memory_arithmetic(const struct document *doc, int node)
 	for (g = 0; g < n_groups; g++) {
 		fprintf(out, "%s%zu queue%s x %" PRIu32 " buffers x %" PRIu64 " bytes = ",
 			g > 0 ? "; " : "", groups[g].queues, groups[g].queues == 1 ? "" : "s",
-			groups[g].memory.buffers, groups[g].bytes / groups[g].memory.buffers);
+			start_buffers(doc, &groups[g].memory),
+			groups[g].bytes / start_buffers(doc, &groups[g].memory));
 		print_sum(out, groups[g].queues * groups[g].bytes);
 	}
 	if (others > 0) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -127,22 +128,66 @@ make_args(const struct document *doc)
 	return ok;
 }
 
+/*
+ * EAL prints what is fatal to standard error itself, before it says why in its log:
+ * keep that for the one error text. Returns the real standard error, or -1.
+ */
+static int
+hold_stderr(int *held)
+{
+	int real = -1;
+
+	*held = memfd_create("vmqd-stderr", MFD_CLOEXEC);
+	if (*held < 0)
+		return -1;
+	fflush(stderr);
+	real = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (real >= 0)
+		dup2(*held, STDERR_FILENO);
+	return real;
+}
+
+static void
+release_stderr(int real, int held, char *text, size_t size)
+{
+	ssize_t got = 0;
+
+	if (real >= 0) {
+		fflush(stderr);
+		dup2(real, STDERR_FILENO);
+		close(real);
+		got = pread(held, text, size - 1, 0);
+	}
+	if (held >= 0)
+		close(held);
+	text[got > 0 ? got : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
 int
-eal_start(const struct document *doc, struct vmq_error *err)
+eal_start(const struct document *doc, bool verbose, struct vmq_error *err)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	uint64_t mark = vmq_log_mark();
-	char said[320];
+	char logged[256], printed[128];
+	int real = -1, held = -1, ret;
 
 	/* EAL gives up on a runtime folder that it cannot write; without one it uses /tmp. */
 	if (runtime != NULL && access(runtime, W_OK) < 0)
 		unsetenv("XDG_RUNTIME_DIR");
 	if (!make_args(doc))
 		return vmq_error_errno(err, ENOMEM, "no memory for EAL's arguments");
-	if (rte_eal_init(args.argc, args.argv) < 0)
-		return vmq_error_errno(err, rte_errno != 0 ? rte_errno : EIO, "EAL: %s; it says: %s",
-			rte_strerror(rte_errno), vmq_log_since(mark, said, sizeof(said)));
-	return 0;
+	if (!verbose)
+		real = hold_stderr(&held);
+	ret = rte_eal_init(args.argc, args.argv);
+	release_stderr(real, held, printed, sizeof(printed));
+	if (ret >= 0)
+		return 0;
+	vmq_log_since(mark, logged, sizeof(logged));
+	return vmq_error_errno(err, rte_errno != 0 ? rte_errno : EIO,
+		"DPDK does not start: %s%s%s", printed, printed[0] != '\0' && logged[0] != '\0'
+		? "; " : "", logged[0] == '\0' && printed[0] == '\0' ? rte_strerror(rte_errno)
+		: logged);
 }
 
 /* Remove the files that EAL leaves in a folder which only this run has used. */

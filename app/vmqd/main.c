@@ -188,7 +188,7 @@ serve(const struct document *doc, const struct options *options)
 	int status = EXIT_SUCCESS;
 	struct vmq_error err;
 
-	if (eal_start(doc, &err) < 0) {
+	if (eal_start(doc, options->verbose, &err) < 0) {
 		fprintf(stderr, "vmqd: %s\n", err.text);
 		return EXIT_FAILURE;
 	}
@@ -201,6 +201,7 @@ serve(const struct document *doc, const struct options *options)
 		status = EXIT_FAILURE;
 	}
 
+	report_end(&report);
 	if (system_stop(&system) > 0)
 		status = EXIT_FAILURE;
 	if (status == EXIT_SUCCESS || report.table != NULL || report.json != NULL)

@@ -98,9 +98,15 @@ remember(struct report *report)
 }
 
 void
+report_end(struct report *report)
+{
+	report->end_s = now_s();
+}
+
+void
 report_print(struct report *report, bool final)
 {
-	double now = now_s();
+	double now = final && report->end_s > 0 ? report->end_s : now_s();
 	double interval = final ? now - report->start_s : now - report->last_s;
 
 	if (report->table != NULL)
@@ -118,7 +124,7 @@ report_close(struct report *report, struct vmq_error *err)
 	size_t i;
 
 	if (report->table != NULL)
-		failed |= fflush(report->table) != 0;
+		failed |= fflush(report->table) != 0 || ferror(report->table);
 	if (report->json != NULL)
 		failed |= fflush(report->json) != 0 || ferror(report->json);
 	if (report->json != NULL && report->json != stdout)

@@ -27,6 +27,7 @@ struct report {
 	FILE *json; /**< NULL: none. */
 	bool terminal; /**< The table is refreshed in place. */
 	double start_s, last_s; /**< Monotonic clock. */
+	double end_s; /**< When the run ended, without the stop; 0: it has not. */
 	struct report_last **last; /**< By adapter, then queue id. */
 	uint32_t *n_last;
 };
@@ -34,6 +35,9 @@ struct report {
 /** @return 0, or -errno with the reason in err. */
 int report_open(struct report *report, const struct system *system, const struct options *options,
 	struct vmq_error *err);
+
+/** The run has ended: rates of the whole run count until now. */
+void report_end(struct report *report);
 
 /** Print the present figures; rates are those since the last call, or of the whole run. */
 void report_print(struct report *report, bool final);

@@ -56,6 +56,8 @@ queue_params(const struct doc_queue *queue, uint16_t worker)
 			.buffer_size = queue->memory.buffer_size,
 			.node = queue->memory.node,
 			.contiguous = queue->memory.contiguous,
+			.min_buffers = queue->memory.min_buffers,
+			.demand = queue->memory.growth,
 		},
 		.keep_tags = queue->keep_tags,
 		.backend = {
