@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The VMQ authors
+#
+# Install what is missing, build, and run all tests or the groups named:
+#
+#	tests/run.sh [unit|functional|nic|vm|fuzz ...]
+#
+# The last line is "N passed, M failed"; the exit status is 0 only if something
+# passed and nothing failed. With CI=true a test that is skipped counts as failed,
+# warnings are errors, and the unit tests also run from a clang build and under
+# the address and undefined behaviour sanitizers.
+# VMQ_BUILD names another build folder than build/; VMQ_KEEP=1 keeps the tests' files.
+
+set -u -o pipefail
+
+cd "$(dirname "$0")/.." || exit 1
+export PYTHONDONTWRITEBYTECODE=1
+ci=${CI:-false}
+build=${VMQ_BUILD:-build}
+python=/usr/bin/python3
+results=() # arguments of results.py
+scratch=$(mktemp -d) || exit 1
+if [ "${VMQ_KEEP:-0}" = 1 ]; then
+	echo "files of the tests: $scratch"
+else
+	trap 'rm -rf "$scratch"' EXIT
+fi
+
+groups=()
+for group; do
+	case $group in
+	unit | functional | nic | vm | fuzz)
+		groups+=("$group")
+		;;
+	-h | --help)
+		sed -n '/^#\t/s/^#\t/usage: /p' "$0"
+		exit 0
+		;;
+	*)
+		echo "$0: no group \"$group\"; there are: unit functional nic vm fuzz" >&2
+		exit 2
+		;;
+	esac
+done
+[ ${#groups[@]} -gt 0 ] || groups=(unit functional)
+
+finish() {
+	"$python" tests/results.py "${results[@]}"
+	exit
+}
+
+step() {
+	printf '\n== %s\n' "$*"
+}
+
+# compile FOLDER COMPILER [MESON OPTION...]; a failure is remembered and counted
+compile() {
+	local folder=$1 compiler=$2
+	shift 2
+	step "build in $folder with $compiler"
+	if [ -e "$folder/build.ninja" ]; then
+		meson configure "$folder" "$@"
+	else
+		CC=$compiler meson setup "$folder" "$@"
+	fi && meson compile -C "$folder" && return 0
+	results+=(--failed "build in $folder with $compiler")
+	return 1
+}
+
+# unit LABEL FOLDER
+unit() {
+	step "unit tests of $2"
+	rm -f "$2"/meson-logs/testlog.*
+	meson test -C "$2" --suite unit --no-rebuild --print-errorlogs
+	results+=(--meson "$1" "$2")
+}
+
+# run_pytest GROUP
+run_pytest() {
+	step "tests/$1"
+	rm -f "$build/$1.xml"
+	VMQ_BUILD=$build "$python" -m pytest -p no:cacheprovider -q -ra --durations=10 \
+		--basetemp="$scratch/$1" --junitxml="$build/$1.xml" "tests/$1"
+	results+=(--pytest "$1" "$build/$1.xml")
+}
+
+purposes=(build test)
+options=(-Dtests=enabled)
+if [ "$ci" = true ]; then
+	purposes+=(ci)
+	options+=(--werror)
+fi
+if ! tests/install.sh "${purposes[@]}"; then
+	results+=(--failed "installing the packages that are missing")
+	finish
+fi
+compile "$build" gcc "${options[@]}" || finish
+
+for group in "${groups[@]}"; do
+	case $group in
+	unit)
+		unit unit "$build"
+		[ "$ci" = true ] || continue
+		compile "$build-clang" clang "${options[@]}" && unit unit-clang "$build-clang"
+		export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
+		export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+		if compile "$build-sanitize" gcc "${options[@]}" --buildtype=debugoptimized \
+			-Db_sanitize=address,undefined; then
+			unit unit-sanitize "$build-sanitize"
+		fi
+		unset ASAN_OPTIONS UBSAN_OPTIONS
+		;;
+	*)
+		if compgen -G "tests/$group/test_*.py" > /dev/null; then
+			run_pytest "$group"
+		else
+			echo "no tests yet in group $group"
+		fi
+		;;
+	esac
+done
+finish
