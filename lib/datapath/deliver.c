@@ -59,6 +59,7 @@ copy_into(struct rte_mbuf *copy, const struct rte_mbuf *packet)
 	copy->vlan_tci = packet->vlan_tci;
 	copy->vlan_tci_outer = packet->vlan_tci_outer;
 	copy->hash = packet->hash;
+	rte_mbuf_dynfield_copy(copy, packet); /* a time stamp, for example */
 }
 
 static bool

@@ -134,8 +134,9 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 	struct vmq_error *err)
 {
 	struct vmq_adapter *adapter;
+	enum vmq_status status;
 	struct queue *queue;
-	int ret = EIO;
+	int ret;
 
 	adapter = create(host, params, err);
 	if (adapter == NULL)
@@ -146,9 +147,13 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		ret = rte_errno;
 		goto fail;
 	}
-	if (queue_open_memory(queue, queue->memory.buffers, err) != VMQ_STATUS_SUCCESS ||
-		queue_open_path(queue, err) != VMQ_STATUS_SUCCESS)
+	status = queue_open_memory(queue, queue->memory.buffers, err);
+	if (status == VMQ_STATUS_SUCCESS)
+		status = queue_open_path(queue, err);
+	if (status != VMQ_STATUS_SUCCESS) {
+		ret = status == VMQ_STATUS_RESOURCES ? ENOMEM : EIO;
 		goto fail;
+	}
 	queue_set_state(queue, VMQ_QUEUE_RUNNING);
 	ret = -vmq_port_start(adapter->port, vmq_pool_mempool(queue->pool), err);
 	if (ret != 0)
@@ -219,6 +224,13 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 		if (adapter->queues[i] != NULL)
 			adapter->queues[i]->abort = true;
 	vmq_jobs_finish(adapter->host->jobs, true);
+	for (i = 0; i < adapter->n_slots; i++) {
+		queue = adapter->queues[i];
+		if (queue == NULL || queue->dp == NULL)
+			continue;
+		vmq_dp_queue_run(queue->dp, false);
+		vmq_dp_queue_serve(queue->dp, VMQ_SERVE_NOBODY);
+	}
 
 	/* No more packets: from the port first, then in the queues. */
 	if (host_assign(adapter->host) < 0)
