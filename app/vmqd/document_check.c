@@ -318,7 +318,7 @@ check_memzones(struct doc_reader *r, size_t ethdevs)
 {
 	const unsigned int plain = vmq_queue_memzones(VMQ_BACKEND_SINK);
 	const unsigned int ethdev = vmq_queue_memzones(VMQ_BACKEND_ETHDEV);
-	const size_t there = RTE_MAX_MEMZONE - DOC_MEMZONE_RESERVE;
+	const size_t there = DOC_MEMZONES_MAX - DOC_MEMZONE_RESERVE;
 	size_t queues = doc_total_queues(r->doc), needed, most;
 	char hint[128];
 
@@ -330,7 +330,7 @@ check_memzones(struct doc_reader *r, size_t ethdevs)
 	doc_finding_add(r->findings, NULL, hint,
 		"%zu queues x %u memzones + %zu queues with an \"ethdev\" backend x %u = %zu, and "
 		"this DPDK has %d - %d for itself = %zu", queues - ethdevs, plain, ethdevs, ethdev,
-		needed, RTE_MAX_MEMZONE, DOC_MEMZONE_RESERVE, there);
+		needed, DOC_MEMZONES_MAX, DOC_MEMZONE_RESERVE, there);
 }
 
 static void
