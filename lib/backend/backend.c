@@ -3,8 +3,9 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
+
+#include <bsd/string.h>
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
@@ -43,7 +44,7 @@ vmq_backend_open(const struct vmq_backend_params *params, struct vmq_error *err)
 		return NULL;
 	}
 	backend->ops = ops;
-	snprintf(backend->text, sizeof(backend->text), "%s", ops->name);
+	strlcpy(backend->text, ops->name, sizeof(backend->text));
 	ret = ops->open(backend, params, err);
 	if (ret < 0) {
 		rte_free(backend);

@@ -3,9 +3,10 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <bsd/string.h>
 
 #include <rte_errno.h>
 
@@ -87,7 +88,7 @@ vmq_port_open(const struct vmq_port_params *params, struct vmq_error *err)
 	port->rx_descriptors = params->rx_descriptors;
 	port->tx_descriptors = TX_DESCRIPTORS;
 	port->mtu = params->mtu;
-	snprintf(port->device, sizeof(port->device), "%s", params->device);
+	strlcpy(port->device, params->device, sizeof(port->device));
 	ret = vmq_device_attach(params->device, &port->id, err);
 	if (ret < 0)
 		goto free_port;

@@ -3,8 +3,9 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include <bsd/string.h>
 
 #include <rte_errno.h>
 
@@ -105,7 +106,7 @@ create(struct vmq_host *host, const struct vmq_adapter_params *params, struct vm
 	adapter->number = host->next_number++;
 	adapter->source_worker = params->default_queue.worker;
 	adapter->mtu = params->port.mtu;
-	snprintf(adapter->name, sizeof(adapter->name), "%s", params->name);
+	strlcpy(adapter->name, params->name, sizeof(adapter->name));
 	adapter->n_slots = 1;
 	adapter->queues = calloc(adapter->n_slots, sizeof(*adapter->queues));
 	adapter->filters = vmq_filter_set_create();
@@ -306,6 +307,24 @@ vmq_adapter_port_stats(const struct vmq_adapter *adapter, struct vmq_port_stats 
 	*stats = adapter->last_port;
 	if (adapter->port != NULL)
 		vmq_port_stats_get(adapter->port, stats);
+}
+
+struct vmq_host *
+vmq_adapter_host(const struct vmq_adapter *adapter)
+{
+	return adapter->host;
+}
+
+bool
+vmq_adapter_is_halted(const struct vmq_adapter *adapter)
+{
+	return adapter->halted;
+}
+
+size_t
+vmq_adapter_alignment(const struct vmq_adapter *adapter)
+{
+	return vmq_shmem_alignment(adapter->shmem);
 }
 
 const struct vmq_filter_set *

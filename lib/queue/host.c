@@ -110,6 +110,18 @@ vmq_host_datapath(const struct vmq_host *host)
 	return host->dp;
 }
 
+uint32_t
+vmq_host_queues_on(const struct vmq_host *host, uint16_t worker)
+{
+	const struct vmq_adapter *adapter;
+	uint32_t n = 0, i;
+
+	STAILQ_FOREACH(adapter, &host->adapters, next)
+		for (i = 0; i < adapter->n_slots; i++)
+			n += adapter->queues[i] != NULL && adapter->queues[i]->worker == worker;
+	return n;
+}
+
 /* Is a queue served by another worker than the one that receives for it? */
 static bool
 is_remote(const struct vmq_adapter *adapter, const struct queue *queue, uint16_t worker)

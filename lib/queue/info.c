@@ -41,6 +41,25 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	return true;
 }
 
+bool
+vmq_queue_params_get(const struct vmq_adapter *adapter, uint16_t id,
+	struct vmq_queue_params *params)
+{
+	const struct queue *queue = adapter_queue(adapter, id);
+
+	if (queue == NULL)
+		return false;
+	*params = (struct vmq_queue_params){
+		.name = queue->name,
+		.vm = queue->vm,
+		.worker = queue->worker,
+		.memory = queue->memory,
+		.keep_tags = queue->keep_tags,
+		.backend = queue->backend_params,
+	};
+	return true;
+}
+
 int
 vmq_queue_next(const struct vmq_adapter *adapter, int after)
 {

@@ -98,6 +98,9 @@ void vmq_host_free(struct vmq_host *host);
 
 struct vmq_datapath *vmq_host_datapath(const struct vmq_host *host);
 
+/** How many queues, of all adapters, a worker serves or is to serve. */
+uint32_t vmq_host_queues_on(const struct vmq_host *host, uint16_t worker);
+
 /** Readable when vmq_host_progress() has something to do before its time. */
 int vmq_host_fd(const struct vmq_host *host);
 
@@ -202,6 +205,13 @@ void vmq_adapter_set_indications(struct vmq_adapter *adapter, vmq_indication_cal
 unsigned int vmq_adapter_free(struct vmq_adapter *adapter);
 
 const char *vmq_adapter_name(const struct vmq_adapter *adapter);
+struct vmq_host *vmq_adapter_host(const struct vmq_adapter *adapter);
+
+/** Has vmq_adapter_halt() been called? */
+bool vmq_adapter_is_halted(const struct vmq_adapter *adapter);
+
+/** Alignment of its queues' memory, in bytes (NdisMGetDmaAlignment). */
+size_t vmq_adapter_alignment(const struct vmq_adapter *adapter);
 void vmq_adapter_port_stats(const struct vmq_adapter *adapter, struct vmq_port_stats *stats);
 
 /**
@@ -317,6 +327,15 @@ struct vmq_queue_info {
 /** @return false: no such queue. */
 bool vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id,
 	struct vmq_queue_info *info);
+
+/**
+ * A queue's parameters as they are now: as it was allocated, with what was changed since.
+ * Strings live as long as the queue.
+ *
+ * @return false: no such queue.
+ */
+bool vmq_queue_params_get(const struct vmq_adapter *adapter, uint16_t id,
+	struct vmq_queue_params *params);
 
 /** @return the next queue's id after that one, -1 if there is none; -1 gives the first. */
 int vmq_queue_next(const struct vmq_adapter *adapter, int after);

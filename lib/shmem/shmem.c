@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <bsd/string.h>
+
 #include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_memzone.h>
@@ -62,7 +64,7 @@ vmq_shmem_create(const struct vmq_shmem_config *config)
 		rte_errno = ENOMEM;
 		return NULL;
 	}
-	snprintf(shmem->name, sizeof(shmem->name), "%s", config->name);
+	strlcpy(shmem->name, config->name, sizeof(shmem->name));
 	shmem->provider = config->provider != NULL ? config->provider
 						    : &vmq_shmem_provider_memzone;
 	shmem->provider_arg = config->provider_arg;

@@ -288,7 +288,8 @@ a_copy_has_all_bytes_and_what_the_nic_said(void **state)
 		packet = backend->held[i];
 		unit_assert_bytes(packet, bytes, length);
 		assert_int_equal(rte_mbuf_check(packet, 1, &(const char *){NULL}), 0);
-		assert_int_equal(packet->port, 77);
+		/* From 23.11 on net_ring says where it received it. */
+		assert_true(packet->port == 77 || packet->port == vmq_port_id(bed->port));
 		assert_int_equal(packet->packet_type, RTE_PTYPE_L2_ETHER_ARP);
 		assert_int_equal(packet->hash.rss, 0x12345678);
 		assert_int_equal(packet->vlan_tci, 0x1007);
