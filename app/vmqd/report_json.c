@@ -58,6 +58,20 @@ worker_cpu(const struct report *report, uint16_t worker)
 }
 
 static json_t *
+buffers_json(const struct vmq_queue_info *info)
+{
+	const struct vmq_pool_stats *memory = &info->memory;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "populated",
+		(json_int_t)memory->populated, "available", (json_int_t)memory->available,
+		"outstanding", (json_int_t)memory->outstanding, "retiring",
+		(json_int_t)memory->retiring, "limit", (json_int_t)memory->limit, "size",
+		(json_int_t)info->buffer_size, "bytes", (json_int_t)memory->bytes, "blocks",
+		(json_int_t)memory->blocks, "grown", (json_int_t)memory->grown, "returned",
+		(json_int_t)memory->returned, "failed", (json_int_t)memory->failed);
+}
+
+static json_t *
 queue_json(const struct report *report, size_t adapter, const struct report_queue *queue)
 {
 	const struct vmq_queue_info *info = &queue->info;
@@ -66,7 +80,7 @@ queue_json(const struct report *report, size_t adapter, const struct report_queu
 
 	return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s, s:i, s:s, s:b, s:o,"
 			 " s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f,"
-			 " s:{s:i, s:i, s:i, s:i, s:i}, s:{s:s, s:s}}",
+			 " s:o, s:{s:s, s:s}}",
 		"adapter", vmq_adapter_name(of), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "state", vmq_queue_state_name(info->state),
 		"operational_state", vmq_queue_operational_state(info->state), "worker",
@@ -77,9 +91,7 @@ queue_json(const struct report *report, size_t adapter, const struct report_queu
 		(json_int_t)p->delivered_bytes, "dropped", (json_int_t)p->dropped, "drops",
 		drops_json(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
 		"mpps", queue->mpps, "gbps", queue->gbps, /* */
-		"buffers", "populated", (int)info->memory.populated, "available",
-		(int)info->memory.available, "outstanding", (int)info->memory.outstanding, "limit",
-		(int)info->memory.limit, "size", (int)info->buffer_size, /* */
+		"buffers", buffers_json(info), /* */
 		"backend", "type", vmq_backend_type_name(info->backend), "text",
 		info->backend_text);
 }
