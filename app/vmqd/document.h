@@ -94,6 +94,7 @@ struct doc_adapter {
 	char *device; /**< PCI address or vdev arguments, as EAL's -a or --vdev take them. */
 	uint16_t rx_descriptors;
 	uint16_t mtu; /**< Largest payload of an Ethernet frame, in bytes. */
+	uint32_t memory_limit_mb; /**< Of the packet memory of all its queues; 0: none. */
 	struct doc_queue default_queue; /**< Its name is "default". */
 };
 

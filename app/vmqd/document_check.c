@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <rte_config.h>
 
 #include <vmq_queue.h>
+#include <vmq_shmem.h>
 
 #include "document_private.h"
 
@@ -333,6 +335,37 @@ check_memzones(struct doc_reader *r, size_t ethdevs)
 		needed, DOC_MEMZONES_MAX, DOC_MEMZONE_RESERVE, there);
 }
 
+/* What an adapter's queues begin with must be within its limit. */
+static void
+check_memory_limits(struct doc_reader *r)
+{
+	const struct doc_queue *queue;
+	struct doc_path adapters = {NULL, "adapters", 0};
+	uint64_t bytes, limit;
+	char hint[64];
+	size_t i, j;
+
+	for (i = 0; i < r->doc->n_adapters; i++) {
+		limit = (uint64_t)r->doc->adapters[i].memory_limit_mb << 20;
+		if (limit == 0)
+			continue;
+		for (j = 0, bytes = 0; j < doc_total_queues(r->doc); j++) {
+			queue = doc_any_queue(r->doc, j, NULL);
+			if (queue->adapter == i && queue->memory.buffers != 0 &&
+				queue->memory.buffer_size != 0)
+				bytes += vmq_pool_block_bytes(RTE_MIN(queue->memory.min_buffers,
+					queue->memory.buffers), queue->memory.buffer_size);
+		}
+		if (bytes <= limit)
+			continue;
+		snprintf(hint, sizeof(hint), "set it to at least %" PRIu64,
+			(bytes + (1 << 20) - 1) >> 20);
+		doc_finding_add(r->findings, DOC_KEY(DOC_INDEX(&adapters, i), "memory_limit_mb"),
+			hint, "%u MiB are less than the %.1f MiB that the adapter's queues begin "
+			"with", r->doc->adapters[i].memory_limit_mb, (double)bytes / (1 << 20));
+	}
+}
+
 static void
 check_limits(struct doc_reader *r)
 {
@@ -353,5 +386,6 @@ doc_check(struct doc_reader *r)
 	check_devices(r);
 	check_files(r);
 	check_limits(r);
+	check_memory_limits(r);
 	doc_check_memory_mb(r);
 }

@@ -202,6 +202,7 @@ enum {
 	ADAPTER_DEVICE,
 	ADAPTER_RX_DESCRIPTORS,
 	ADAPTER_MTU,
+	ADAPTER_MEMORY_LIMIT_MB,
 	ADAPTER_DEFAULT_QUEUE,
 };
 
@@ -216,6 +217,8 @@ static const struct doc_field adapter_fields[] = {
 		DOC_INTEGER(struct doc_adapter, rx_descriptors, 64, 32768)},
 	[ADAPTER_MTU] = {"mtu",
 		DOC_INTEGER(struct doc_adapter, mtu, RTE_ETHER_MIN_MTU, DOC_MTU_MAX)},
+	[ADAPTER_MEMORY_LIMIT_MB] = {"memory_limit_mb",
+		DOC_INTEGER(struct doc_adapter, memory_limit_mb, 1, DOC_MEMORY_MB_MAX)},
 	[ADAPTER_DEFAULT_QUEUE] = {"default_queue", .decode = doc_decode_default_queue,
 		.offset = offsetof(struct doc_adapter, default_queue)},
 };

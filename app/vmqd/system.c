@@ -91,6 +91,7 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 			.tx_queues = (uint16_t)doc->eal.n_workers,
 			.mtu = from->mtu,
 		},
+		.memory_limit_bytes = (size_t)from->memory_limit_mb << 20,
 		.default_queue = queue_params(&from->default_queue,
 			pick_worker(doc, &from->default_queue, load)),
 	};

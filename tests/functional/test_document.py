@@ -32,6 +32,7 @@ def base():
         "eal": {"main_core": MAIN, "workers": [WORKER], "hugepages": False},
         "adapters": [
             {"name": "nic0", "device": "net_null0", "mtu": 1500, "rx_descriptors": 256,
+             "memory_limit_mb": 16777216,
              "default_queue": {"backend": {"type": "sink"}, "memory": {"buffers": 3000}}},
             {"name": "nic1", "device": "net_null1"},
         ],
@@ -260,6 +261,10 @@ BAD = {
     "growth in a unit that is not": bad([(M0 + "/growth", {"hold_s": 1})],
                                         M0 + "/growth/hold_s", 'did you mean "hold_ms"?'),
     "marks too close together": bad_at(M0 + "/growth/high", 47, "at least 48", False),
+    "a limit of an adapter's memory of nothing": bad_at("/adapters/0/memory_limit_mb", 0,
+                                                        "0 is out of range"),
+    "less memory than the queues begin with": bad_at(
+        "/adapters/0/memory_limit_mb", 1, "MiB that the adapter's queues begin with", False),
     "a limit below the default": bad([(M0, {"limit": 4095})], M0 + "/limit",
                                      "4096 buffers that the queue starts with (the default)",
                                      False),
