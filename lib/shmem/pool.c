@@ -67,7 +67,7 @@ make_ring(uint32_t limit, int node)
 		return NULL;
 	ring = rte_zmalloc_socket("vmq_pool", bytes, RTE_CACHE_LINE_SIZE, node);
 	if (ring != NULL)
-		rte_ring_init(ring, "vmq_pool", slots, RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ);
+		rte_ring_init(ring, "vmq_pool", slots, RING_F_MP_HTS_ENQ | RING_F_MC_HTS_DEQ);
 	return ring;
 }
 

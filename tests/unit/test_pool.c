@@ -138,7 +138,7 @@ figures_are_exact_at_every_step(void **state)
 	/* What DPDK's own tools look at. */
 	assert_int_equal(mp->populated_size, 2 * STEP);
 	assert_int_equal(rte_mempool_avail_count(mp), 2 * STEP);
-	assert_string_equal(rte_mempool_get_ops(mp->ops_index)->name, "ring_mt_rts");
+	assert_string_equal(rte_mempool_get_ops(mp->ops_index)->name, "ring_mt_hts");
 }
 
 static void
