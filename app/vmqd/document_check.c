@@ -320,7 +320,7 @@ check_memzones(struct doc_reader *r, size_t ethdevs)
 {
 	const unsigned int plain = vmq_queue_memzones(VMQ_BACKEND_SINK);
 	const unsigned int ethdev = vmq_queue_memzones(VMQ_BACKEND_ETHDEV);
-	const size_t there = DOC_MEMZONES_MAX - DOC_MEMZONE_RESERVE;
+	const size_t there = VMQ_MEMZONES_MAX - VMQ_MEMZONES_RESERVE;
 	size_t queues = doc_total_queues(r->doc), needed, most;
 	char hint[128];
 
@@ -332,7 +332,7 @@ check_memzones(struct doc_reader *r, size_t ethdevs)
 	doc_finding_add(r->findings, NULL, hint,
 		"%zu queues x %u memzones + %zu queues with an \"ethdev\" backend x %u = %zu, and "
 		"this DPDK has %d - %d for itself = %zu", queues - ethdevs, plain, ethdevs, ethdev,
-		needed, DOC_MEMZONES_MAX, DOC_MEMZONE_RESERVE, there);
+		needed, VMQ_MEMZONES_MAX, VMQ_MEMZONES_RESERVE, there);
 }
 
 /* What an adapter's queues begin with must be within its limit. */

@@ -69,19 +69,6 @@
 /** Lookup tables: 16 bytes a slot, at most 4 slots a filter, the old and the new table. */
 #define DOC_FILTER_BYTES 128
 
-/**
- * Memzones that there can be. A build setting up to 23.03; later the default of
- * rte_memzone_max_set() (lib/eal/common/eal_common_memzone.c), which vmqd leaves alone.
- */
-#ifdef RTE_MAX_MEMZONE
-#define DOC_MEMZONES_MAX RTE_MAX_MEMZONE
-#else
-#define DOC_MEMZONES_MAX 2560
-#endif
-
-/** Memzones that are left to EAL, to drivers and to vmqd itself. */
-#define DOC_MEMZONE_RESERVE 256
-
 /** A place in the document: the chain up to the root, whose path is NULL. */
 struct doc_path {
 	const struct doc_path *parent;

@@ -32,6 +32,19 @@
 /** Most packets that one call hands from one stage of the data path to the next. */
 #define VMQ_BURST 32
 
+/**
+ * Memzones that there can be. A build setting up to 23.03; later the default of
+ * rte_memzone_max_set() (lib/eal/common/eal_common_memzone.c), which is left alone here.
+ */
+#ifdef RTE_MAX_MEMZONE
+#define VMQ_MEMZONES_MAX RTE_MAX_MEMZONE
+#else
+#define VMQ_MEMZONES_MAX 2560
+#endif
+
+/** Of these, for EAL, for drivers and for all that is not a queue. */
+#define VMQ_MEMZONES_RESERVE 256
+
 /** Statuses of requests, named after the NDIS statuses (spec: Requests). */
 enum vmq_status {
 	VMQ_STATUS_SUCCESS,
