@@ -10,6 +10,7 @@
 #include <rte_errno.h>
 
 #include "eal.h"
+#include "requests.h"
 #include "system.h"
 
 /* How long stopping waits for packets that are out, and how often it looks. */
@@ -44,11 +45,10 @@ pick_worker(const struct document *doc, const struct doc_queue *queue, uint32_t 
 }
 
 static struct vmq_queue_params
-queue_params(const struct doc_queue *queue, uint16_t worker)
+default_queue_params(const struct doc_queue *queue, uint16_t worker)
 {
 	return (struct vmq_queue_params){
 		.name = queue->name,
-		.vm = queue->vm,
 		.worker = worker,
 		.memory = {
 			.buffers = queue->memory.buffers,
@@ -92,7 +92,7 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 			.mtu = from->mtu,
 		},
 		.memory_limit_bytes = (size_t)from->memory_limit_mb << 20,
-		.default_queue = queue_params(&from->default_queue,
+		.default_queue = default_queue_params(&from->default_queue,
 			pick_worker(doc, &from->default_queue, load)),
 	};
 	struct vmq_adapter *adapter;
@@ -100,43 +100,68 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 	adapter = vmq_adapter_start(system->host, &params, err);
 	if (adapter == NULL)
 		return fail_at(rte_errno, err, "/adapters/%zu", index);
-	system->adapters[system->n_adapters++] = adapter;
+	system->adapters[system->n_adapters] = adapter;
+	system->requests[system->n_adapters] = vmq_oid_adapter_create(adapter);
+	system->n_adapters++; /* from here on system_free() takes care of it */
+	if (system->requests[index] == NULL)
+		return fail_at(-vmq_error_errno(err, ENOMEM, "no memory for its requests"), err,
+			"/adapters/%zu", index);
+	if (vmq_oid_owner_create(system->requests[index], VMQ_OID_OWNER_CONFIG, false,
+			&system->owners[index], err) != VMQ_STATUS_SUCCESS)
+		return fail_at(ENOMEM, err, "/adapters/%zu", index);
 	/* Nothing is published to the workers before all queues of the document are there. */
 	vmq_adapter_begin(adapter);
 	return 0;
 }
 
 static int
-set_filters(struct vmq_adapter *adapter, uint16_t id, const struct doc_queue *queue,
+set_filters(struct system *system, size_t adapter, uint16_t id, const struct doc_queue *queue,
 	struct vmq_error *err)
 {
-	uint32_t filter_id;
 	size_t i;
+	int ret;
 
-	for (i = 0; i < queue->n_filters; i++)
-		if (vmq_queue_set_filter(adapter, id, &queue->filters[i], &filter_id, err) !=
-			VMQ_STATUS_SUCCESS)
-			return -EINVAL;
+	for (i = 0; i < queue->n_filters; i++) {
+		ret = request_set_filter(system->requests[adapter], system->owners[adapter], id,
+			&queue->filters[i], err);
+		if (ret < 0)
+			return ret;
+	}
 	return 0;
 }
 
+/* All queues of one adapter: allocate, set filters, and complete them as one batch. */
 static int
-start_queue(struct system *system, size_t index, uint32_t *load, struct vmq_error *err)
+start_queues(struct system *system, size_t adapter, volatile bool *stop, struct vmq_error *err)
 {
-	const struct doc_queue *from = &system->doc->queues[index];
-	struct vmq_adapter *adapter = system->adapters[from->adapter];
-	const struct vmq_queue_params params = queue_params(from,
-		pick_worker(system->doc, from, load));
-	struct vmq_queue_completion completion = {0};
+	const struct document *doc = system->doc;
+	size_t *places = calloc(doc->n_queues + 1, sizeof(*places)); /* in the document */
+	uint16_t *ids = calloc(doc->n_queues + 1, sizeof(*ids));
+	size_t i, n = 0, failed;
+	int ret = 0;
 
-	if (vmq_queue_allocate(adapter, &params, &completion.id, err) != VMQ_STATUS_SUCCESS ||
-		set_filters(adapter, completion.id, from, err) < 0)
-		return fail_at(EINVAL, err, "/queues/%zu", index);
-	if (vmq_queue_complete(adapter, &completion, 1, NULL, NULL) != VMQ_STATUS_SUCCESS) {
-		*err = completion.error;
-		return fail_at(EIO, err, "/queues/%zu", index);
+	if (places == NULL || ids == NULL)
+		ret = vmq_error_errno(err, ENOMEM, "no memory for %zu queues", doc->n_queues);
+	for (i = 0; i < doc->n_queues && ret == 0 && !*stop; i++) {
+		if (doc->queues[i].adapter != adapter)
+			continue;
+		ret = request_allocate(system->requests[adapter], system->owners[adapter], doc,
+			&doc->queues[i], &ids[n], err);
+		if (ret == 0)
+			ret = set_filters(system, adapter, ids[n], &doc->queues[i], err);
+		if (ret < 0)
+			ret = fail_at(-ret, err, "/queues/%zu", i);
+		places[n++] = i;
 	}
-	return 0;
+	if (ret == 0 && !*stop) {
+		ret = request_complete(system->requests[adapter], system->owners[adapter], ids, n,
+			&failed, err);
+		if (ret < 0)
+			ret = fail_at(-ret, err, "/queues/%zu", places[failed]);
+	}
+	free(places);
+	free(ids);
+	return ret;
 }
 
 static int
@@ -148,14 +173,15 @@ start_all(struct system *system, uint32_t *load, volatile bool *stop, struct vmq
 
 	for (i = 0; i < doc->n_adapters && !*stop; i++) {
 		ret = start_adapter(system, i, load, err);
-		if (ret == 0 && set_filters(system->adapters[i], VMQ_DEFAULT_QUEUE_ID,
-				&doc->adapters[i].default_queue, err) < 0)
-			ret = fail_at(EINVAL, err, "/adapters/%zu/default_queue", i);
 		if (ret < 0)
 			return ret;
+		ret = set_filters(system, i, VMQ_DEFAULT_QUEUE_ID, &doc->adapters[i].default_queue,
+			err);
+		if (ret < 0)
+			return fail_at(-ret, err, "/adapters/%zu/default_queue", i);
 	}
-	for (i = 0; i < doc->n_queues && !*stop; i++) {
-		ret = start_queue(system, i, load, err);
+	for (i = 0; i < system->n_adapters && !*stop; i++) {
+		ret = start_queues(system, i, stop, err);
 		if (ret < 0)
 			return ret;
 	}
@@ -181,7 +207,10 @@ system_start(struct system *system, const struct document *doc, volatile bool *s
 
 	system->doc = doc;
 	system->adapters = calloc(doc->n_adapters, sizeof(struct vmq_adapter *));
-	if (lcores == NULL || load == NULL || system->adapters == NULL) {
+	system->requests = calloc(doc->n_adapters, sizeof(struct vmq_oid_adapter *));
+	system->owners = calloc(doc->n_adapters, sizeof(struct vmq_oid_owner *));
+	if (lcores == NULL || load == NULL || system->adapters == NULL ||
+		system->requests == NULL || system->owners == NULL) {
 		vmq_error_errno(err, ENOMEM, "no memory to start");
 		goto out;
 	}
@@ -266,10 +295,12 @@ system_free(struct system *system)
 	unsigned int leaked = 0;
 
 	while (system->n_adapters > 0) {
-		struct vmq_adapter *adapter = system->adapters[--system->n_adapters];
-
-		leaked += vmq_adapter_free(adapter);
+		system->n_adapters--;
+		leaked += vmq_adapter_free(system->adapters[system->n_adapters]);
+		vmq_oid_adapter_free(system->requests[system->n_adapters]);
 	}
+	free(system->owners);
+	free(system->requests);
 	free(system->adapters);
 	vmq_host_free(system->host);
 	*system = (struct system){0};

@@ -10,7 +10,7 @@
  * What a document describes, running: host, adapters, queues.
  */
 
-#include <vmq_queue.h>
+#include <vmq_oid.h>
 
 #include "document.h"
 
@@ -18,6 +18,8 @@ struct system {
 	const struct document *doc;
 	struct vmq_host *host;
 	struct vmq_adapter **adapters; /**< As in the document; n_adapters of them. */
+	struct vmq_oid_adapter **requests; /**< Where requests to each adapter go. */
+	struct vmq_oid_owner **owners; /**< "config" of each adapter. */
 	size_t n_adapters; /**< Started. */
 };
 
