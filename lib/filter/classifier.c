@@ -232,12 +232,16 @@ void
 vmq_tag_strip(struct rte_mbuf *packet)
 {
 	uint8_t *data = rte_pktmbuf_mtod(packet, uint8_t *);
-	uint8_t macs[2 * RTE_ETHER_ADDR_LEN];
+	/* Both MACs, in registers: an array would cost a stack guard each time. */
+	uint64_t first;
+	uint32_t rest;
 	rte_be16_t tci;
 
 	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
-	memcpy(macs, data, sizeof(macs));
-	memcpy(data + RTE_VLAN_HLEN, macs, sizeof(macs));
+	memcpy(&first, data, sizeof(first));
+	memcpy(&rest, data + sizeof(first), sizeof(rest));
+	memcpy(data + RTE_VLAN_HLEN, &first, sizeof(first));
+	memcpy(data + RTE_VLAN_HLEN + sizeof(first), &rest, sizeof(rest));
 	packet->data_off += RTE_VLAN_HLEN;
 	packet->data_len -= RTE_VLAN_HLEN;
 	packet->pkt_len -= RTE_VLAN_HLEN;

@@ -14,8 +14,11 @@
 uint32_t
 vmq_adapter_min_buffers(uint16_t rx_descriptors)
 {
-	/* The NIC's ring, what may be gathered, the worker's cache, and what it flushes. */
-	return rx_descriptors + VMQ_GATHER_MAX + 2 * RX_CACHE_SIZE;
+	/*
+	 * The NIC's ring, what may be gathered, the worker's cache (which is flushed at
+	 * one and a half times its size), and two bursts on their way.
+	 */
+	return rx_descriptors + VMQ_GATHER_MAX + RX_CACHE_SIZE * 3 / 2 + 2 * VMQ_BURST;
 }
 
 struct queue *

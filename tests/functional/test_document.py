@@ -33,7 +33,7 @@ def base():
         "adapters": [
             {"name": "nic0", "device": "net_null0", "mtu": 1500, "rx_descriptors": 256,
              "memory_limit_mb": 16777216,
-             "default_queue": {"backend": {"type": "sink"}, "memory": {"buffers": 3000}}},
+             "default_queue": {"backend": {"type": "sink"}, "memory": {"buffers": 3200}}},
             {"name": "nic1", "device": "net_null1"},
         ],
         "queues": [
@@ -127,7 +127,7 @@ GOOD = {
     "as many ports as there can be": {
         "eal": {"hugepages": False},
         "adapters": [{"name": f"n{i}", "device": f"net_null{i}", "rx_descriptors": 64,
-                      "default_queue": {"memory": {"buffers": 3000, "buffer_size": 512}}}
+                      "default_queue": {"memory": {"buffers": 3200, "buffer_size": 512}}}
                       for i in range(32)]},
     "many filters": change(("/queues/0/filters", [
         {"mac": f"02:00:00:00:{i >> 8:02x}:{i & 255:02x}", "vlan": 7} for i in range(10000)])),
@@ -412,7 +412,7 @@ BAD = {
     "too many adapters": Bad(
         {"eal": {"hugepages": False},
          "adapters": [{"name": f"n{i}", "device": f"net_null{i}", "rx_descriptors": 64,
-                       "default_queue": {"memory": {"buffers": 3000, "buffer_size": 512}}}
+                       "default_queue": {"memory": {"buffers": 3200, "buffer_size": 512}}}
                        for i in range(33)]},
         [("", "33 adapters + 0")], True),
     "too many ports": Bad(
