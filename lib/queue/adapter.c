@@ -116,6 +116,8 @@ create(struct vmq_host *host, const struct vmq_adapter_params *params, struct vm
 	adapter->shmem = vmq_shmem_create(&(struct vmq_shmem_config){
 		.name = params->name,
 		.limit_bytes = params->memory_limit_bytes,
+		.provider = params->provider,
+		.provider_arg = params->provider_arg,
 		.jobs = host->jobs,
 	});
 	if (adapter->queues == NULL || adapter->filters == NULL || adapter->shmem == NULL)
@@ -131,6 +133,35 @@ no_memory:
 		vmq_adapter_free(adapter);
 	rte_errno = ENOMEM;
 	return NULL;
+}
+
+/* The default queue's memory, in full or smaller. */
+static enum vmq_status
+open_default_memory(struct queue *queue, uint16_t rx_descriptors, struct vmq_error *err)
+{
+	const uint32_t needed = vmq_adapter_min_buffers(rx_descriptors);
+	const uint32_t wanted = queue->memory.buffers;
+	uint32_t least = RTE_MAX(queue->memory.min_buffers, needed);
+	uint32_t buffers = wanted;
+	struct vmq_error why;
+	enum vmq_status status;
+
+	if (queue->memory.min_buffers == 0 || least > wanted)
+		least = wanted; /* all or nothing */
+	for (;;) {
+		status = queue_open_memory(queue, buffers, &why);
+		if (status != VMQ_STATUS_RESOURCES || buffers == least)
+			break;
+		buffers = RTE_MAX(buffers / 2, least);
+	}
+	if (status != VMQ_STATUS_SUCCESS)
+		return vmq_error_set(err, status,
+			"adapter %s: its default queue asks for %u buffers, and there is not even "
+			"memory for %u: %.300s", queue->adapter->name, wanted, buffers, why.text);
+	if (buffers < wanted)
+		VMQ_LOG(NOTICE, "adapter %s: its default queue has %u buffers of the %u asked for\n",
+			queue->adapter->name, buffers, wanted);
+	return status;
 }
 
 struct vmq_adapter *
@@ -151,7 +182,7 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		ret = rte_errno;
 		goto fail;
 	}
-	status = queue_open_memory(queue, queue->memory.buffers, err);
+	status = open_default_memory(queue, params->port.rx_descriptors, err);
 	if (status == VMQ_STATUS_SUCCESS)
 		status = queue_open_path(queue, err);
 	if (status != VMQ_STATUS_SUCCESS) {

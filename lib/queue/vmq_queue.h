@@ -143,6 +143,8 @@ struct vmq_adapter_params {
 	const char *name; /**< Copied. */
 	struct vmq_port_params port;
 	size_t memory_limit_bytes; /**< Of all queues; 0: no limit. */
+	const struct vmq_shmem_provider *provider; /**< NULL: DPDK memzones. */
+	void *provider_arg;
 	struct vmq_queue_params default_queue; /**< Its worker receives for the adapter. */
 };
 
@@ -163,7 +165,9 @@ unsigned int vmq_queue_memzones(enum vmq_backend_type type);
 
 /**
  * Adapter start (MiniportInitializeEx): open the port, give the default queue its
- * memory and backend, and start receiving. Until its queues have filters everything
+ * memory and backend, and start receiving. Memory that cannot be had in full is asked
+ * for again smaller, down to the default queue's min_buffers, but not below what the
+ * port's ring needs (vmq_adapter_min_buffers()); what was obtained is said. Until its queues have filters everything
  * goes to the default queue.
  *
  * @return NULL with rte_errno, the reason in err, and nothing left behind.

@@ -17,6 +17,7 @@
 struct failing {
 	_Atomic unsigned int calls;
 	unsigned int fail_at; /* the call that fails, 1 is the first; 0: none */
+	unsigned int fail_from; /* this call and all after it fail; 0: none */
 	size_t max_bytes; /* longer blocks cannot be had; 0: no bound */
 	int error; /* -errno of a failure; 0: -ENOMEM */
 	_Atomic unsigned int out; /* blocks allocated and not freed */
@@ -30,7 +31,7 @@ failing_allocate(void *arg, const char *name, const struct vmq_shmem_params *par
 	unsigned int call = atomic_fetch_add(&failing->calls, 1) + 1;
 	int ret;
 
-	if (call == failing->fail_at ||
+	if (call == failing->fail_at || (failing->fail_from != 0 && call >= failing->fail_from) ||
 		(failing->max_bytes != 0 && params->length_bytes > failing->max_bytes))
 		return failing->error != 0 ? failing->error : -ENOMEM;
 	ret = vmq_shmem_provider_memzone.allocate(NULL, name, params, memory);

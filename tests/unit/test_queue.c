@@ -14,6 +14,8 @@
 
 #include <vmq_queue.h>
 
+#include "failing_provider.h"
+
 #define BUFFERS 512
 #define BUFFER_SIZE 512
 
@@ -87,6 +89,9 @@ empty_capture(void)
 	return path;
 }
 
+/* The provider of adapters that start_adapter() makes; it fails when a test says so. */
+static struct failing failing;
+
 static struct vmq_adapter *
 start_adapter(struct vmq_host *host, bool ring, size_t memory_limit, struct vmq_error *err)
 {
@@ -96,6 +101,8 @@ start_adapter(struct vmq_host *host, bool ring, size_t memory_limit, struct vmq_
 		.name = "unit",
 		.port = {.device = device, .rx_descriptors = 64, .tx_queues = 1, .mtu = 1500},
 		.memory_limit_bytes = memory_limit,
+		.provider = &failing_provider,
+		.provider_arg = &failing,
 		.default_queue = params_of("default", 0),
 	};
 
@@ -115,6 +122,7 @@ set_up_with(void **state, bool ring)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
+	memset(&failing, 0, sizeof(failing));
 	f.ring = ring;
 	unit_census_take(&f.census);
 	f.host = vmq_host_create(unit_lcores, UNIT_WORKERS);
@@ -154,6 +162,7 @@ tear_down(void **state)
 	vmq_host_free(f->host);
 	unit_assert_pool_full(f->traffic);
 	rte_mempool_free(f->traffic);
+	assert_int_equal(failing.out, 0);
 	if (!f->ring)
 		unit_assert_nothing_left(&f->census);
 	return 0;
@@ -607,6 +616,103 @@ a_start_that_fails_leaves_nothing_behind(void **state)
 	unit_assert_nothing_left(&census);
 }
 
+static void
+the_default_queue_may_start_with_less(void **state)
+{
+	struct fixture *f = *state;
+	const uint32_t needed = vmq_adapter_min_buffers(64);
+	struct vmq_adapter_params params = {
+		.name = "less",
+		.port = {.rx_descriptors = 64, .tx_queues = 1, .mtu = 1500},
+		.provider = &failing_provider,
+		.provider_arg = &failing,
+		.default_queue = params_of("default", 0),
+	};
+	struct vmq_adapter *adapter;
+	struct vmq_queue_info info;
+	char device[128];
+
+	snprintf(device, sizeof(device), "net_pcap_less,rx_pcap=%s", empty_capture());
+	params.port.device = device;
+	params.default_queue.memory.buffers = params.default_queue.memory.limit = 4 * needed;
+	failing.max_bytes = vmq_pool_block_bytes(needed, BUFFER_SIZE);
+	/* All or nothing. */
+	assert_null(vmq_adapter_start(f->host, &params, &f->err));
+	assert_int_equal(rte_errno, ENOMEM);
+	assert_non_null(strstr(f->err.text, "not even memory for"));
+	/* Down to a minimum; never below what the ring needs. */
+	params.default_queue.memory.min_buffers = 1;
+	adapter = vmq_adapter_start(f->host, &params, &f->err);
+	if (adapter == NULL)
+		fail_msg("%s", f->err.text);
+	assert_true(vmq_queue_info_get(adapter, 0, &info));
+	assert_int_equal(info.memory.populated, needed);
+	vmq_adapter_halt(adapter);
+	assert_int_equal(vmq_adapter_free(adapter), 0);
+	failing.max_bytes = vmq_pool_block_bytes(needed - 1, BUFFER_SIZE);
+	assert_null(vmq_adapter_start(f->host, &params, &f->err));
+}
+
+static void
+an_allocation_that_fails_at_any_step_leaves_nothing_behind(void **state)
+{
+	struct fixture *f = *state;
+	struct vmq_queue_completion items[4] = {0};
+	struct vmq_queue_params params = params_of("a", 0);
+	struct unit_census census;
+	enum vmq_status status;
+	unsigned int step, out, i;
+
+	/* Two with a port of their own, and so with a second pool. */
+	for (i = 0; i < 4; i++) {
+		params.backend.type = i < 2 ? VMQ_BACKEND_SINK : VMQ_BACKEND_ETHDEV;
+		params.backend.device = i == 2 ? "net_ring_fail2" : "net_ring_fail3";
+		assert_int_equal(vmq_queue_allocate(f->adapter, &params, &items[i].id, &f->err),
+			VMQ_STATUS_SUCCESS);
+	}
+	out = failing.out;
+	unit_census_take(&census);
+	for (step = 1; step <= 6; step++) {
+		/* This one and all after it: nothing can be had in its place. */
+		failing.calls = 0;
+		failing.fail_from = step;
+		status = vmq_queue_complete(f->adapter, items, 2, NULL, NULL);
+		if (step <= 2)
+			assert_int_equal(status, VMQ_STATUS_RESOURCES);
+		for (i = 0; i < 2; i++) {
+			if (items[i].status == VMQ_STATUS_SUCCESS)
+				continue;
+			assert_int_equal(items[i].status, VMQ_STATUS_RESOURCES);
+			assert_int_equal(info_of(f, items[i].id).state, VMQ_QUEUE_ALLOCATED);
+			assert_int_equal(info_of(f, items[i].id).memory.populated, 0);
+		}
+		if (status == VMQ_STATUS_SUCCESS)
+			break;
+		for (i = 0; i < 2; i++) {
+			if (items[i].status != VMQ_STATUS_SUCCESS)
+				continue;
+			failing.fail_from = 0;
+			free_queue(f, items[i].id);
+			params.backend.type = VMQ_BACKEND_SINK;
+			assert_int_equal(vmq_queue_allocate(f->adapter, &params, &items[i].id,
+				&f->err), VMQ_STATUS_SUCCESS);
+		}
+		assert_int_equal(failing.out, out);
+		unit_assert_nothing_left(&census);
+	}
+	assert_int_equal(status, VMQ_STATUS_SUCCESS);
+	/* The second pool of a queue fails: the first goes as well. */
+	unit_census_take(&census);
+	out = failing.out;
+	failing.calls = 0;
+	failing.fail_from = 2;
+	assert_int_equal(vmq_queue_complete(f->adapter, items + 2, 1, NULL, NULL),
+		VMQ_STATUS_RESOURCES);
+	assert_int_equal(failing.out, out);
+	unit_assert_nothing_left(&census);
+	failing.fail_from = 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define RING_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_ring, tear_down)
 
@@ -625,6 +731,8 @@ main(void)
 		TEST(bad_requests_are_refused),
 		TEST(halt_ends_everything_from_every_state),
 		TEST(a_start_that_fails_leaves_nothing_behind),
+		TEST(the_default_queue_may_start_with_less),
+		TEST(an_allocation_that_fails_at_any_step_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests_name("queue", tests, unit_start, unit_stop);
