@@ -128,12 +128,34 @@ finish_one(struct queue *queue, struct vmq_queue_completion *item)
 	return VMQ_STATUS_SUCCESS;
 }
 
-/* Undo a completion that the workers could not be told of. */
+/*
+ * Take queues that were just opened from the workers that have heard of them. Returns
+ * false if even that could not be told: then a worker may still look at them.
+ */
+static bool
+withdraw(struct batch *batch)
+{
+	uint16_t i;
+
+	for (i = 0; i < batch->n; i++) {
+		if (batch->items[i].status != VMQ_STATUS_SUCCESS)
+			continue;
+		batch->queues[i]->abort = true;
+		vmq_dp_queue_serve(batch->queues[i]->dp, VMQ_SERVE_NOBODY);
+	}
+	if (host_assign(batch->adapter->host) < 0)
+		return false;
+	vmq_datapath_synchronize(batch->adapter->host->dp);
+	return true;
+}
+
+/* Undo a completion that not all workers could be told of. */
 static void
 take_back(struct queue *queue)
 {
+	queue->abort = false;
 	queue_close_path(queue);
-	queue_close_memory(queue);
+	queue_close_memory(queue); /* no view has had it: all buffers are home */
 	queue_set_state(queue, queue->n_filters > 0 ? VMQ_QUEUE_SET : VMQ_QUEUE_ALLOCATED);
 }
 
@@ -141,6 +163,7 @@ static enum vmq_status
 finish(struct batch *batch)
 {
 	enum vmq_status first = VMQ_STATUS_SUCCESS, told = VMQ_STATUS_SUCCESS;
+	bool withdrawn = true;
 	struct vmq_error err;
 	uint16_t i;
 
@@ -152,11 +175,17 @@ finish(struct batch *batch)
 			"adapter %s: no memory to tell the workers", batch->adapter->name);
 	if (told == VMQ_STATUS_SUCCESS)
 		told = adapter_publish(batch->adapter, &err);
+	if (told != VMQ_STATUS_SUCCESS)
+		withdrawn = withdraw(batch);
 	for (i = 0; i < batch->n; i++) {
 		struct vmq_queue_completion *item = &batch->items[i];
 
 		if (told != VMQ_STATUS_SUCCESS && item->status == VMQ_STATUS_SUCCESS) {
-			take_back(batch->queues[i]);
+			if (withdrawn)
+				take_back(batch->queues[i]);
+			else
+				VMQ_LOG(ERR, "queue %u (%s): it cannot be taken back; halt its adapter\n",
+					batch->queues[i]->id, batch->queues[i]->name);
 			item->status = told;
 			item->error = err;
 			item->buffers = 0;
