@@ -78,6 +78,31 @@ vmq_backend_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uin
 	return backend->ops->tx_burst(backend, packets, n);
 }
 
+uint16_t
+vmq_backend_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
+	struct rte_mbuf **packets, uint16_t n)
+{
+	if (backend->ops->rx_burst == NULL)
+		return 0;
+	return backend->ops->rx_burst(backend, pool, packets, n);
+}
+
+bool
+vmq_backend_receives(const struct vmq_backend *backend)
+{
+	return backend->ops->rx_burst != NULL;
+}
+
+void
+vmq_backend_link_get(const struct vmq_backend *backend, struct vmq_backend_link *link)
+{
+	memset(link, 0, sizeof(*link));
+	if (backend->ops->link_get != NULL)
+		backend->ops->link_get(backend, link);
+	else
+		link->up = true;
+}
+
 bool
 vmq_backend_holds(const struct vmq_backend *backend)
 {

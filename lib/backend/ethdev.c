@@ -169,6 +169,28 @@ ethdev_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t
 	return 1;
 }
 
+static uint16_t
+ethdev_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool, struct rte_mbuf **packets,
+	uint16_t n)
+{
+	(void)pool; /* the one that its Rx queue was set up with */
+	return rte_eth_rx_burst(of(backend)->port_id, 0, packets, n);
+}
+
+static void
+ethdev_link_get(const struct vmq_backend *backend, struct vmq_backend_link *link)
+{
+	struct rte_eth_link eth;
+
+	/* A driver that cannot tell is taken to be up. */
+	if (rte_eth_link_get_nowait(of(backend)->port_id, &eth) < 0)
+		link->up = true;
+	else
+		link->up = eth.link_status == RTE_ETH_LINK_UP;
+	snprintf(link->text, sizeof(link->text), "%s",
+		link->up ? "" : "the port's link is down");
+}
+
 static void
 ethdev_stats_get(const struct vmq_backend *backend, struct vmq_backend_stats *stats)
 {
@@ -184,5 +206,7 @@ const struct vmq_backend_ops vmq_backend_ethdev = {
 	.drain = ethdev_drain,
 	.close = ethdev_close,
 	.tx_burst = ethdev_tx_burst,
+	.rx_burst = ethdev_rx_burst,
+	.link_get = ethdev_link_get,
 	.stats_get = ethdev_stats_get,
 };

@@ -43,6 +43,14 @@ struct vmq_backend_stats {
 	uint64_t waiting; /**< Packets taken that are still on their way. */
 };
 
+/** Is there somebody at the other end? */
+struct vmq_backend_link {
+	bool up;
+	/** Times that up has changed: a short break shows even if nobody looked meanwhile. */
+	uint32_t changes;
+	char text[96]; /**< Why it is down, or what it is connected to; may be "". */
+};
+
 struct vmq_backend;
 
 /**
@@ -76,6 +84,23 @@ void vmq_backend_close(struct vmq_backend *backend);
  *   now; the rest stay the caller's. Never waits.
  */
 uint16_t vmq_backend_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
+
+/**
+ * Take what the other end has sent. The worker that serves the queue.
+ *
+ * @param pool
+ *   Where the packets are to lie: the queue's Xmit pool. A backend that receives into
+ *   the pool that it was opened with (ethdev) leaves it alone.
+ * @return how many packets, which are the caller's now. Never waits.
+ */
+uint16_t vmq_backend_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
+	struct rte_mbuf **packets, uint16_t n);
+
+/** Does the other end send anything at all? */
+bool vmq_backend_receives(const struct vmq_backend *backend);
+
+/** A backend that cannot lose its other end is always up. Any thread. */
+void vmq_backend_link_get(const struct vmq_backend *backend, struct vmq_backend_link *link);
 
 /**
  * Does the backend keep packets after vmq_backend_tx_burst()? Then they must lie

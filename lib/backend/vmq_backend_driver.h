@@ -29,6 +29,11 @@ struct vmq_backend_ops {
 	void (*close)(struct vmq_backend *backend);
 	/** See vmq_backend_tx_burst(); n is never more than VMQ_BURST. */
 	uint16_t (*tx_burst)(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
+	/** See vmq_backend_rx_burst(); n is never more than VMQ_BURST. NULL: never receives. */
+	uint16_t (*rx_burst)(struct vmq_backend *backend, struct rte_mempool *pool,
+		struct rte_mbuf **packets, uint16_t n);
+	/** See vmq_backend_link_get(); link is zeroed. NULL: always up. Any thread. */
+	void (*link_get)(const struct vmq_backend *backend, struct vmq_backend_link *link);
 	/** May be NULL: nothing fails, nothing waits. Any thread. */
 	void (*stats_get)(const struct vmq_backend *backend, struct vmq_backend_stats *stats);
 };

@@ -177,6 +177,19 @@ vmq_port_node(const struct vmq_port *port)
 }
 
 void
+vmq_port_link_get(const struct vmq_port *port, struct vmq_port_link *link)
+{
+	struct rte_eth_link eth;
+
+	*link = (struct vmq_port_link){.up = true};
+	if (rte_eth_link_get_nowait(port->id, &eth) < 0)
+		return;
+	link->up = eth.link_status == RTE_ETH_LINK_UP;
+	if (link->up && eth.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+		link->mbps = eth.link_speed;
+}
+
+void
 vmq_port_stats_get(const struct vmq_port *port, struct vmq_port_stats *stats)
 {
 	struct rte_eth_stats eth;

@@ -61,6 +61,14 @@ uint16_t vmq_port_id(const struct vmq_port *port);
 /** NUMA node, or SOCKET_ID_ANY. */
 int vmq_port_node(const struct vmq_port *port);
 
+struct vmq_port_link {
+	bool up;
+	uint32_t mbps; /**< Speed; 0: unknown, or down. */
+};
+
+/** A driver that cannot tell is taken to be up. Any thread. */
+void vmq_port_link_get(const struct vmq_port *port, struct vmq_port_link *link);
+
 /** Any thread. */
 void vmq_port_stats_get(const struct vmq_port *port, struct vmq_port_stats *stats);
 

@@ -200,6 +200,7 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 			adapter->name);
 		goto fail;
 	}
+	vmq_port_link_get(adapter->port, &adapter->link);
 	adapter->unpublished = true;
 	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS) {
 		ret = ENOMEM;
@@ -341,6 +342,14 @@ vmq_adapter_port_stats(const struct vmq_adapter *adapter, struct vmq_port_stats 
 	*stats = adapter->last_port;
 	if (adapter->port != NULL)
 		vmq_port_stats_get(adapter->port, stats);
+}
+
+void
+vmq_adapter_link(const struct vmq_adapter *adapter, struct vmq_port_link *link)
+{
+	*link = (struct vmq_port_link){0};
+	if (adapter->port != NULL)
+		vmq_port_link_get(adapter->port, link);
 }
 
 struct vmq_host *

@@ -83,6 +83,7 @@ adapter_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 		else if (queue->dp != NULL)
 			vmq_pool_tick(queue->pool, now_ms);
 	}
+	adapter_look_at_links(adapter, now_ms);
 	/* A new view, if only as a sign to the worker to flush its cache. */
 	queue = adapter->queues[VMQ_DEFAULT_QUEUE_ID];
 	if (queue->pool != NULL && vmq_pool_is_retiring(queue->pool)) {

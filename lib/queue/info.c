@@ -26,6 +26,8 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->backend = queue->backend_params.type;
 	info->backend_text = queue->backend != NULL ? vmq_backend_text(queue->backend)
 						     : vmq_backend_type_name(info->backend);
+	if (queue->backend != NULL)
+		vmq_backend_link_get(queue->backend, &info->backend_link);
 	info->completing = queue->completing;
 	if (queue->state == VMQ_QUEUE_FREEING) {
 		info->freeing_ms = host_now_ms() - queue->freeing_since_ms;

@@ -146,6 +146,7 @@ queue_open_path(struct queue *queue, struct vmq_error *err)
 	queue->backend = vmq_backend_open(&backend, err);
 	if (queue->backend == NULL)
 		goto fail;
+	vmq_backend_link_get(queue->backend, &queue->link);
 	dp.backend = queue->backend;
 	queue->dp = vmq_dp_queue_create(&dp);
 	if (queue->dp == NULL) {

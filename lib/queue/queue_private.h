@@ -36,6 +36,7 @@ struct queue {
 	struct vmq_pool *pool;
 	struct vmq_pool *xmit_pool; /* NULL if the backend receives nothing */
 	struct vmq_backend *backend;
+	struct vmq_backend_link link; /* of the backend, as it was indicated */
 	struct vmq_dp_queue *dp;
 	struct vmq_dp_queue_stats last_packets; /* what dp counted until it was closed */
 
@@ -63,6 +64,8 @@ struct vmq_adapter {
 	struct vmq_dp_source *source;
 	uint16_t source_worker;
 	uint16_t mtu;
+	struct vmq_port_link link; /* as it was indicated */
+	uint64_t look_ms; /* when links are looked at again */
 	struct vmq_port_stats last_port; /* what the port counted until it was closed */
 	struct queue **queues; /* by id, NULL: none; [0] is the default queue */
 	uint32_t n_slots; /* in queues */
@@ -116,6 +119,9 @@ void queue_close_path(struct queue *queue);
 uint32_t queue_missing(const struct queue *queue);
 /* Free the pools. Returns false while packets are out, or memory is on its way. */
 bool queue_close_memory(struct queue *queue);
+
+/* links.c: tell of links that have come or gone, if it is time to look. */
+void adapter_look_at_links(struct vmq_adapter *adapter, uint64_t now_ms);
 
 /* queue_free.c: go on with freeing. */
 void queue_free_progress(struct queue *queue);

@@ -190,6 +190,10 @@ enum vmq_indication {
 	VMQ_INDICATE_MEMORY_GROWN, /**< value: buffers */
 	VMQ_INDICATE_MEMORY_RETURNED, /**< value: buffers */
 	VMQ_INDICATE_MEMORY_FAILED, /**< A block could not be had. */
+	VMQ_INDICATE_BACKEND_UP, /**< Somebody is at the other end of a queue's backend. */
+	VMQ_INDICATE_BACKEND_DOWN,
+	VMQ_INDICATE_LINK_UP, /**< Of the adapter's port; value: Mbit/s, 0: unknown */
+	VMQ_INDICATE_LINK_DOWN,
 	VMQ_INDICATE_COUNT, /* not an indication */
 };
 
@@ -213,6 +217,9 @@ struct vmq_host *vmq_adapter_host(const struct vmq_adapter *adapter);
 
 /** Has vmq_adapter_halt() been called? */
 bool vmq_adapter_is_halted(const struct vmq_adapter *adapter);
+
+/** The link of its port; after the halt: down. */
+void vmq_adapter_link(const struct vmq_adapter *adapter, struct vmq_port_link *link);
 
 /** Alignment of its queues' memory, in bytes (NdisMGetDmaAlignment). */
 size_t vmq_adapter_alignment(const struct vmq_adapter *adapter);
@@ -322,6 +329,7 @@ struct vmq_queue_info {
 	struct vmq_dp_queue_stats packets;
 	enum vmq_backend_type backend;
 	const char *backend_text;
+	struct vmq_backend_link backend_link; /**< Down while there is no backend. */
 	/** Freeing: milliseconds since the request, and the packets it waits for. */
 	uint64_t freeing_ms;
 	uint32_t missing;
