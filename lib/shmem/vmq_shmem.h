@@ -165,6 +165,34 @@ vmq_buffer_info(const struct rte_mbuf *packet)
 	return rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)packet);
 }
 
+/** Most segments of a packet that an indication names (DPDK: RTE_MBUF_MAX_NB_SEGS is more). */
+#define VMQ_RECEIVE_SEGMENTS_MAX 32
+
+/**
+ * What goes with each packet that is handed up (spec: Receive indications): where its
+ * bytes lie in shared memory.
+ */
+struct vmq_receive_indication {
+	uint16_t queue_id; /**< Whose packet it is. */
+	uint32_t filter_id; /**< 0 for VMQ. */
+	uint16_t n_segments;
+	struct {
+		uint64_t shared_memory_handle;
+		uint64_t offset; /**< Of the first byte in its block. */
+		uint32_t length; /**< In bytes. */
+	} segments[VMQ_RECEIVE_SEGMENTS_MAX];
+};
+
+/**
+ * Any thread that holds the packet.
+ *
+ * @param packet
+ *   All its buffers are of vmq pools; clones of such buffers are all right.
+ * @return 0, or -E2BIG: more than VMQ_RECEIVE_SEGMENTS_MAX segments.
+ */
+int vmq_receive_indication_get(uint16_t queue_id, const struct rte_mbuf *packet,
+	struct vmq_receive_indication *indication);
+
 /**
  * The packet pool of one queue: one mempool made at the queue's limit, which has
  * the buffers of the blocks it was given. Packets are taken and put back by any

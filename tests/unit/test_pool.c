@@ -12,6 +12,7 @@
 
 #include "unit.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -176,6 +177,50 @@ each_buffer_is_a_ready_packet_that_knows_its_block(void **state)
 	assert_int_equal(n[1], STEP);
 	assert_true(handles[1] != 0);
 	rte_pktmbuf_free_bulk(packets, 2 * STEP);
+}
+
+static void
+an_indication_says_where_the_bytes_lie(void **state)
+{
+	struct fixture *f = *state;
+	struct vmq_receive_indication indication;
+	struct rte_mbuf *packets[3], *clone;
+	struct rte_mempool *mp;
+	unsigned int i;
+
+	grow(f, 4);
+	mp = vmq_pool_mempool(f->pool);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(mp, packets, 3), 0);
+	for (i = 0; i < 3; i++)
+		assert_non_null(rte_pktmbuf_append(packets[i], (uint16_t)(60 + i)));
+	assert_non_null(rte_pktmbuf_adj(packets[0], 10));
+	assert_int_equal(rte_pktmbuf_chain(packets[0], packets[1]), 0);
+	assert_int_equal(rte_pktmbuf_chain(packets[0], packets[2]), 0);
+	assert_int_equal(vmq_receive_indication_get(3, packets[0], &indication), 0);
+	assert_int_equal(indication.queue_id, 3);
+	assert_int_equal(indication.filter_id, 0);
+	assert_int_equal(indication.n_segments, 3);
+	for (i = 0; i < 3; i++) {
+		const struct vmq_buffer_info *info = vmq_buffer_info(packets[i]);
+		const char *block = (const char *)packets[i]->buf_addr - info->offset;
+
+		assert_int_equal(indication.segments[i].shared_memory_handle,
+			info->shared_memory_handle);
+		assert_ptr_equal(block + indication.segments[i].offset,
+			rte_pktmbuf_mtod(packets[i], char *));
+		assert_int_equal(indication.segments[i].length, i == 0 ? 50 : 60 + i);
+	}
+	/* A clone's bytes are the original's. */
+	clone = rte_pktmbuf_clone(packets[2], mp);
+	assert_non_null(clone);
+	assert_int_equal(vmq_receive_indication_get(3, clone, &indication), 0);
+	assert_ptr_equal((const char *)packets[2]->buf_addr - vmq_buffer_info(packets[2])->offset +
+		indication.segments[0].offset, rte_pktmbuf_mtod(clone, char *));
+	rte_pktmbuf_free(clone);
+	packets[0]->nb_segs = VMQ_RECEIVE_SEGMENTS_MAX + 1;
+	assert_int_equal(vmq_receive_indication_get(3, packets[0], &indication), -E2BIG);
+	packets[0]->nb_segs = 3;
+	rte_pktmbuf_free(packets[0]);
 }
 
 static void
@@ -489,6 +534,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(figures_are_exact_at_every_step),
 		TEST(each_buffer_is_a_ready_packet_that_knows_its_block),
+		TEST(an_indication_says_where_the_bytes_lie),
 		TEST(growth_stops_at_the_limit),
 		TEST(a_block_that_cannot_be_had_is_asked_for_smaller),
 		TEST(a_pool_with_packets_out_is_not_destroyed),
