@@ -9,11 +9,12 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 
 import pytest
 
-from vmq_test import pcap
+from vmq_test import netns, pcap
 from vmq_test.daemon import Vmqd, cpus, document, queues_by_name
 
 MAC = bytes.fromhex("525400000001")
@@ -165,17 +166,63 @@ def proc_info(prefix):
             for name, number in re.findall(r"\b(populated_size|common_pool_count)=(\d+)", dump)}
 
 
-def test_a_secondary_process_sees_true_numbers(tmp_path, need, hugepages):
-    """dpdk-proc-info: net_null, because net_pcap crashes in every secondary process."""
+@pytest.fixture
+def host(need):
+    need(netns.missing() is None, netns.missing())
+    with netns.Namespaces("host") as spaces:
+        yield spaces
+
+
+def test_a_secondary_process_sees_true_numbers(tmp_path, need, hugepages, host):
+    """
+    dpdk-proc-info before, in the middle of and after growth and return. The frames come
+    by net_tap: net_pcap crashes in every secondary process.
+    """
     need(shutil.which("dpdk-proc-info"), "dpdk-proc-info is missing: apt-get install dpdk-dev")
     hugepages(256)
     main_core, worker = cpus()
-    doc = document([{"name": "nic", "device": "net_null0,no-rx=1"}],
-                   [{"name": "q", "vm": "q", "affinity": [worker],
-                     "memory": {"buffers": 512, "limit": 1024}, "backend": {"type": "sink"}}],
-                   hugepages=True, in_memory=False, main_core=main_core)
-    with Vmqd(doc, tmp_path) as daemon:
-        daemon.wait_running()
-        seen = proc_info(doc["eal"]["file_prefix"])
-        assert seen["populated_size"] == 512 and seen["common_pool_count"] == 512
-        daemon.stop()
+    fifo = tmp_path / "slow.fifo"
+    os.mkfifo(fifo)
+    reader = Reader(fifo)
+    reader.start()
+    doc = document(
+        [{"name": "nic", "device": "net_tap0,iface=vmqwire"}],
+        [{"name": "slow", "vm": "slow", "affinity": [worker],
+          "memory": {"buffers": BUFFERS, "limit": LIMIT, "buffer_size": 256,
+                     "growth": {"low": 128, "high": 128 + STEP, "step": STEP, "hold_ms": 100}},
+          "filters": [{"mac": MAC.hex(":")}], "backend": {"type": "pcap", "file": str(fifo)}}],
+        hugepages=True, in_memory=False, main_core=main_core)
+    sender = None
+    with Vmqd(doc, tmp_path, wrap=host.wrap("host")) as daemon:
+        def seen_while(populated, available=None):
+            """What it sees, with the daemon's figures the same before and after."""
+            def settled(now):
+                figures = queues_by_name(now)["slow"]["buffers"]
+                return figures["populated"] == populated and figures["retiring"] == 0 and (
+                    available is None or figures["available"] == available)
+            before = daemon.wait(settled, f"{populated} buffers are populated")
+            seen = proc_info(doc["eal"]["file_prefix"])
+            assert seen["populated_size"] == populated
+            figures = queues_by_name(before)["slow"]["buffers"]
+            assert figures["available"] == seen["common_pool_count"] or available is None
+
+        try:
+            daemon.wait_running()
+            seen_while(BUFFERS, BUFFERS)
+            host.run("host", "ip", "link", "set", "vmqwire", "up")
+            sender = host.start("host", sys.executable, netns.HELPER, "frames", "vmqwire",
+                                (MAC + b"\x02" + bytes(5) + b"\x08\x00" + bytes(46)).hex())
+            # The reader has not begun: what the pipe does not take waits in buffers.
+            seen_while(LIMIT)
+            sender.kill()
+            sender.wait()
+            reader.go.set()
+            seen_while(BUFFERS, BUFFERS)
+            daemon.stop()
+        finally:
+            reader.go.set()
+            if sender is not None and sender.poll() is None:
+                sender.kill()
+                sender.wait()
+    reader.join(30)
+    assert not reader.is_alive()

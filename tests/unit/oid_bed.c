@@ -34,30 +34,41 @@ make_owner(struct oid_bed *bed, const char *name, bool administrator, struct vmq
 		fail_msg("%s", err.text);
 }
 
-/* A port that never receives and leaves nothing behind: a capture without packets. */
+/*
+ * A port that leaves nothing behind: a capture without packets, or one with a frame
+ * that comes again and again.
+ */
 static void
-port_device(char device[static 256])
+port_device(char device[static 256], bool endless)
 {
 	const uint32_t header[] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 1};
-	char *path = unit_path("empty.pcap");
+	const uint32_t record[] = {0, 0, 60, 60};
+	const uint8_t frame[60] = {2, 0, 0, 0, OID_BED_MAC >> 8, OID_BED_MAC & 0xff, 2, 0, 0, 0, 1,
+		0, 8, 0};
+	char *path = unit_path(endless ? "endless.pcap" : "empty.pcap");
 	FILE *file = fopen(path, "wb");
 
 	assert_non_null(file);
 	assert_int_equal(fwrite(header, sizeof(header), 1, file), 1);
+	if (endless) {
+		assert_int_equal(fwrite(record, sizeof(record), 1, file), 1);
+		assert_int_equal(fwrite(frame, sizeof(frame), 1, file), 1);
+	}
 	assert_int_equal(fclose(file), 0);
-	snprintf(device, 256, "net_pcap_oid%u,rx_pcap=%s", number++, path);
+	snprintf(device, 256, "net_pcap_oid%u,rx_pcap=%s%s", number++, path,
+		endless ? ",infinite_rx=1" : "");
 	free(path);
 }
 
-struct oid_bed *
-oid_bed_make(size_t memory_limit)
+static struct oid_bed *
+make_bed(size_t memory_limit, bool endless)
 {
 	struct oid_bed *bed = calloc(1, sizeof(*bed));
 	struct vmq_error err = {.text = ""};
 	char device[256];
 
 	assert_non_null(bed);
-	port_device(device);
+	port_device(device, endless);
 	unit_census_take(&bed->before);
 	bed->host = vmq_host_create(unit_lcores, UNIT_WORKERS);
 	assert_non_null(bed->host);
@@ -89,6 +100,18 @@ oid_bed_make(size_t memory_limit)
 	bed->subscriber = vmq_oid_subscribe(bed->oid, on_indication, bed);
 	assert_non_null(bed->subscriber);
 	return bed;
+}
+
+struct oid_bed *
+oid_bed_make(size_t memory_limit)
+{
+	return make_bed(memory_limit, false);
+}
+
+struct oid_bed *
+oid_bed_make_receiving(void)
+{
+	return make_bed(0, true);
 }
 
 void

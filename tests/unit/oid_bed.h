@@ -7,8 +7,7 @@
 
 /**
  * @file
- * A test bed for requests: an adapter on a port that never receives, real workers, and
- * three owners. Every request goes through a buffer of exactly its length, from the
+ * A test bed for requests: an adapter, real workers, and three owners. Every request goes through a buffer of exactly its length, from the
  * heap, so that the address sanitizer sees a byte read or written too far.
  */
 
@@ -33,8 +32,18 @@ struct oid_bed {
 	struct unit_census before;
 };
 
-/** @param memory_limit of the adapter, in bytes; 0: none. */
+/**
+ * A bed whose port never receives.
+ *
+ * @param memory_limit of the adapter, in bytes; 0: none.
+ */
 struct oid_bed *oid_bed_make(size_t memory_limit);
+
+/** What a receiving bed's frames have for oid_set(): they are not tagged. */
+#define OID_BED_MAC 100
+
+/** A bed that receives without end. */
+struct oid_bed *oid_bed_make_receiving(void);
 
 /** Take it down; nothing may be left. */
 void oid_bed_free(struct oid_bed *bed);

@@ -199,7 +199,7 @@ make_subject(struct oid_bed *bed, enum vmq_queue_state state, unsigned int n_fil
 		return subject;
 	}
 	for (i = 0; i < n_filters; i++)
-		subject.filters[i] = oid_set(bed, bed->owner, subject.id, (uint16_t)(100 + i), 0);
+		subject.filters[i] = oid_set(bed, bed->owner, subject.id, (uint16_t)(OID_BED_MAC + i), 0);
 	if (state == VMQ_QUEUE_RUNNING || state == VMQ_QUEUE_PAUSED || state == VMQ_QUEUE_FREEING)
 		assert_int_equal(oid_complete_one(bed, bed->owner, subject.id), VMQ_STATUS_SUCCESS);
 	if (state == VMQ_QUEUE_SET || state == VMQ_QUEUE_RUNNING) {
@@ -292,6 +292,66 @@ every_event_in_every_state(void **state)
 	oid_bed_free(bed);
 }
 
+/* Let go on what goes on, for some thousand packets. */
+static void
+let_packets_come(struct oid_bed *bed)
+{
+	const uint64_t many = 4096;
+	struct vmq_port_stats stats;
+	uint64_t end;
+
+	vmq_adapter_port_stats(bed->adapter, &stats);
+	end = stats.received + many;
+	while (stats.received < end) {
+		vmq_host_progress(bed->host);
+		vmq_adapter_port_stats(bed->adapter, &stats);
+	}
+	/* What a worker received by then it has gone by the present view with. */
+	vmq_datapath_synchronize(vmq_host_datapath(bed->host));
+}
+
+static struct vmq_dp_queue_stats
+packets_of(const struct oid_bed *bed, uint16_t id)
+{
+	struct vmq_queue_info info = {0};
+
+	vmq_queue_info_get(bed->adapter, id, &info); /* nothing, where there is no queue */
+	return info.packets;
+}
+
+/* The event "a packet is received": in Running, and nowhere else. */
+static void
+packets_come_in_running_only(void **state)
+{
+	struct oid_bed *bed = oid_bed_make_receiving();
+	struct vmq_dp_queue_stats before[2], after[2];
+	struct subject subject;
+	unsigned int i;
+	bool runs;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(columns); i++) {
+		subject = make_subject(bed, columns[i], 1);
+		runs = columns[i] == VMQ_QUEUE_RUNNING;
+		vmq_datapath_synchronize(vmq_host_datapath(bed->host));
+		before[0] = packets_of(bed, 0);
+		before[1] = packets_of(bed, subject.id);
+		let_packets_come(bed);
+		after[0] = packets_of(bed, 0);
+		after[1] = packets_of(bed, subject.id);
+		/* They come to the queue or, where it is not running, to the default one. */
+		if (!runs && memcmp(&before[1], &after[1], sizeof(after[1])) != 0)
+			fail_msg("a queue that is %s receives", vmq_queue_state_name(columns[i]));
+		assert_int_equal(after[1].delivered > before[1].delivered, runs);
+		assert_int_equal(after[0].delivered > before[0].delivered, !runs);
+		assert_int_equal(after[0].dropped + after[1].dropped,
+			before[0].dropped + before[1].dropped);
+		assert_int_equal(oid_state(bed, subject.id), columns[i]);
+		end_subject(bed, &subject);
+	}
+	oid_bed_free(bed);
+}
+
 struct stopped {
 	struct oid_bed *bed;
 	uint16_t id;
@@ -379,6 +439,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(every_event_in_every_state, oid_bed_abandon),
+		cmocka_unit_test_teardown(packets_come_in_running_only, oid_bed_abandon),
 		cmocka_unit_test_teardown(a_queue_in_dma_stopped_accepts_nothing, oid_bed_abandon),
 		cmocka_unit_test_teardown(the_default_queue_runs_from_start_to_halt,
 			oid_bed_abandon),

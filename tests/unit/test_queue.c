@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -713,6 +714,109 @@ an_allocation_that_fails_at_any_step_leaves_nothing_behind(void **state)
 	failing.fail_from = 0;
 }
 
+/* In the library's place: fails while there is "no memory for a view". */
+static bool no_view;
+struct vmq_dp_view *__real_vmq_dp_view_create(uint16_t n_queues, int socket_id);
+struct vmq_dp_view *__wrap_vmq_dp_view_create(uint16_t n_queues, int socket_id);
+
+struct vmq_dp_view *
+__wrap_vmq_dp_view_create(uint16_t n_queues, int socket_id)
+{
+	if (!no_view)
+		return __real_vmq_dp_view_create(n_queues, socket_id);
+	rte_errno = ENOMEM;
+	return NULL;
+}
+
+/* The workers have been told of the batch's queues when the lookup table cannot be made. */
+static void
+a_completion_that_cannot_be_published_is_undone(void **state)
+{
+	struct fixture *f = *state;
+	struct vmq_queue_completion items[2] = {0};
+	const unsigned int out = failing.out;
+	uint32_t filter;
+	unsigned int i;
+
+	assert_int_equal(vmq_host_start(f->host), 0);
+	items[0].id = allocate(f, "here", 0);
+	items[1].id = allocate(f, "elsewhere", 1); /* handed over to the other worker */
+	filter = set_filter(f, items[0].id, 1);
+	no_view = true;
+	assert_int_equal(vmq_queue_complete(f->adapter, items, 2, NULL, NULL),
+		VMQ_STATUS_RESOURCES);
+	no_view = false;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(items[i].status, VMQ_STATUS_RESOURCES);
+		assert_int_equal(items[i].buffers, 0);
+		assert_non_null(strstr(items[i].error.text, "lookup table"));
+		assert_int_equal(info_of(f, items[i].id).memory.populated, 0);
+	}
+	assert_int_equal(info_of(f, items[0].id).state, VMQ_QUEUE_SET);
+	assert_int_equal(info_of(f, items[1].id).state, VMQ_QUEUE_ALLOCATED);
+	assert_int_equal(failing.out, out);
+	/* With memory again the same request does. */
+	assert_int_equal(vmq_queue_complete(f->adapter, items, 2, NULL, NULL), VMQ_STATUS_SUCCESS);
+	assert_int_equal(info_of(f, items[0].id).state, VMQ_QUEUE_RUNNING);
+	assert_int_equal(info_of(f, items[1].id).state, VMQ_QUEUE_PAUSED);
+	assert_int_equal(vmq_queue_clear_filter(f->adapter, filter, &f->err), VMQ_STATUS_SUCCESS);
+	free_queue(f, items[0].id);
+	free_queue(f, items[1].id);
+}
+
+/* Links are looked at every 50 ms. */
+static void
+wait_for(struct fixture *f, enum vmq_indication indication, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000 && f->indications[indication] < count; i++) {
+		vmq_host_progress(f->host);
+		usleep(5000);
+	}
+	assert_int_equal(f->indications[indication], count);
+}
+
+static void
+links_that_come_and_go_are_indicated(void **state)
+{
+	struct fixture *f = *state;
+	struct vmq_queue_completion item = {0};
+	struct vmq_queue_params params = params_of("a", 0);
+	struct vmq_port_link link;
+	uint16_t port;
+
+	params.backend.type = VMQ_BACKEND_ETHDEV;
+	params.backend.device = "net_ring_link";
+	assert_int_equal(vmq_queue_allocate(f->adapter, &params, &item.id, &f->err),
+		VMQ_STATUS_SUCCESS);
+	assert_false(info_of(f, item.id).backend_link.up);
+	assert_int_equal(vmq_queue_complete(f->adapter, &item, 1, NULL, NULL), VMQ_STATUS_SUCCESS);
+	assert_int_equal(rte_eth_dev_get_port_by_name("net_ring_link", &port), 0);
+	assert_true(info_of(f, item.id).backend_link.up);
+	assert_string_equal(info_of(f, item.id).backend_link.text, "");
+
+	assert_int_equal(rte_eth_dev_set_link_down(port), 0);
+	wait_for(f, VMQ_INDICATE_BACKEND_DOWN, 1);
+	assert_false(info_of(f, item.id).backend_link.up);
+	assert_string_not_equal(info_of(f, item.id).backend_link.text, "");
+	assert_int_equal(rte_eth_dev_set_link_up(port), 0);
+	wait_for(f, VMQ_INDICATE_BACKEND_UP, 1);
+
+	vmq_adapter_link(f->adapter, &link);
+	assert_true(link.up);
+	assert_int_equal(rte_eth_dev_set_link_down(f->port), 0);
+	wait_for(f, VMQ_INDICATE_LINK_DOWN, 1);
+	vmq_adapter_link(f->adapter, &link);
+	assert_false(link.up);
+	assert_int_equal(rte_eth_dev_set_link_up(f->port), 0);
+	wait_for(f, VMQ_INDICATE_LINK_UP, 1);
+	/* Each was told once, and nothing of what did not happen. */
+	assert_int_equal(f->indications[VMQ_INDICATE_BACKEND_DOWN], 1);
+	assert_int_equal(f->indications[VMQ_INDICATE_LINK_DOWN], 1);
+	free_queue(f, item.id);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define RING_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_ring, tear_down)
 
@@ -728,6 +832,8 @@ main(void)
 		TEST(a_batch_shares_what_there_is),
 		RING_TEST(packets_follow_their_filter),
 		RING_TEST(a_queue_can_change_its_worker_under_traffic),
+		TEST(a_completion_that_cannot_be_published_is_undone),
+		RING_TEST(links_that_come_and_go_are_indicated),
 		TEST(bad_requests_are_refused),
 		TEST(halt_ends_everything_from_every_state),
 		TEST(a_start_that_fails_leaves_nothing_behind),

@@ -10,6 +10,7 @@ run as a program inside a namespace:
     net_helper.py receive COUNT SECONDS       prints a JSON object about what came
     net_helper.py tag TAP VLAN INTERFACE      frames that the kernel sends on TAP go
                                               out on INTERFACE with a tag
+    net_helper.py frames INTERFACE HEX        sends a frame again and again until it is ended
     net_helper.py hold TAP                    keeps a tap busy, as a hypervisor does
 """
 
@@ -93,6 +94,18 @@ def tag(tap, vlan, interface):
         out.send(frame[:12] + head + frame[12:])
 
 
+def frames(interface, frame):
+    out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    out.bind((interface, 0))
+    while True:
+        for _ in range(16):
+            try:
+                out.send(frame)
+            except OSError:
+                break  # no room in the interface's queue
+        time.sleep(0.001)
+
+
 def main():
     command, words = sys.argv[1], sys.argv[2:]
     if command == "send":
@@ -101,6 +114,8 @@ def main():
         receive(int(words[0]), float(words[1]))
     elif command == "tag":
         tag(words[0], int(words[1]), words[2])
+    elif command == "frames":
+        frames(words[0], bytes.fromhex(words[1]))
     elif command == "hold":
         hold(words[0])
     else:
