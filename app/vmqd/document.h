@@ -133,6 +133,19 @@ int document_check_machine(const struct document *doc, struct doc_findings *find
  */
 struct document *document_load(const char *file, struct doc_findings *findings);
 
+struct json_t;
+
+/**
+ * Parts of a document as JSON, all defaults written out: decoding them gives the same
+ * again. The document must be without errors.
+ *
+ * @return a new reference, or NULL: no memory.
+ */
+struct json_t *document_eal_json(const struct document *doc);
+struct json_t *document_adapter_json(const struct document *doc,
+	const struct doc_adapter *adapter);
+struct json_t *document_queue_json(const struct document *doc, const struct doc_queue *queue);
+
 /** Is a device string a PCI address (EAL's -a), not a virtual device (--vdev)? */
 bool doc_device_is_pci(const char *device);
 

@@ -14,9 +14,9 @@
 
 /*
  * The tables of the root, eal and adapters; those of queues and what is in them
- * are in document_decode_queue.c. A key's row in a table, its description in
- * config/vmqd.schema.json and its bad values in tests/functional/test_document.py
- * belong together.
+ * are in document_decode_queue.c, _filter.c and _backend.c. A key's row in a table,
+ * its description in config/vmqd.schema.json and its bad values in
+ * tests/functional/test_document.py belong together.
  */
 
 void
@@ -105,6 +105,32 @@ decode_extra_args(struct doc_reader *r, const struct doc_path *at, json_t *value
 		doc_decode_text(r, DOC_INDEX(at, i), item, field, &eal->extra_args[i]);
 }
 
+static json_t *
+encode_workers(const struct document *doc __rte_unused, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	const struct doc_eal *eal = in;
+
+	return doc_encode_cpus(eal->workers, eal->n_workers);
+}
+
+static json_t *
+encode_extra_args(const struct document *doc __rte_unused,
+	const struct doc_field *field __rte_unused, const void *in)
+{
+	const struct doc_eal *eal = in;
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < eal->n_extra_args; i++) {
+		if (json_array_append_new(list, json_string(eal->extra_args[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 enum {
 	EAL_MAIN_CORE,
 	EAL_WORKERS,
@@ -119,15 +145,18 @@ enum {
 static const struct doc_field eal_fields[] = {
 	[EAL_MAIN_CORE] = {"main_core",
 		DOC_INTEGER(struct doc_eal, main_core, 0, CPU_SETSIZE - 1)},
-	[EAL_WORKERS] = {"workers", .expect = DOC_CPUS_EXPECT, .decode = decode_workers},
+	[EAL_WORKERS] = {"workers", .expect = DOC_CPUS_EXPECT, .decode = decode_workers,
+		.encode = encode_workers},
 	[EAL_HUGEPAGES] = {"hugepages", DOC_BOOL(struct doc_eal, hugepages)},
 	[EAL_IN_MEMORY] = {"in_memory", DOC_BOOL(struct doc_eal, in_memory)},
 	[EAL_MEMORY_MB] = {"memory_mb",
 		DOC_INTEGER(struct doc_eal, memory_mb, 1, DOC_MEMORY_MB_MAX)},
 	[EAL_FILE_PREFIX] = {"file_prefix", .decode = decode_file_prefix,
+		.encode = doc_encode_text,
 		.expect = "1 to 63 bytes without \"/\" and \"%\", not beginning with a dot",
 		.offset = offsetof(struct doc_eal, file_prefix), .max = VMQ_NAME_SIZE - 1},
 	[EAL_EXTRA_ARGS] = {"extra_args", .decode = decode_extra_args,
+		.encode = encode_extra_args,
 		.expect = "a list of EAL arguments such as [\"--iova-mode=va\"]",
 		.max = DOC_ARGUMENT_MAX},
 };
@@ -208,10 +237,10 @@ enum {
 
 static const struct doc_field adapter_fields[] = {
 	[ADAPTER_NAME] = {"name", .expect = DOC_NAME_EXPECT, .decode = doc_decode_text,
-		.offset = offsetof(struct doc_adapter, name), .max = VMQ_NAME_SIZE - 1,
+		.encode = doc_encode_text, .offset = offsetof(struct doc_adapter, name), .max = VMQ_NAME_SIZE - 1,
 		.required = true},
 	[ADAPTER_DEVICE] = {"device", .expect = DOC_DEVICE_EXPECT, .decode = doc_decode_device,
-		.offset = offsetof(struct doc_adapter, device), .max = DOC_ARGUMENT_MAX,
+		.encode = doc_encode_text, .offset = offsetof(struct doc_adapter, device), .max = DOC_ARGUMENT_MAX,
 		.required = true},
 	[ADAPTER_RX_DESCRIPTORS] = {"rx_descriptors",
 		DOC_INTEGER(struct doc_adapter, rx_descriptors, 64, 32768)},
@@ -220,7 +249,7 @@ static const struct doc_field adapter_fields[] = {
 	[ADAPTER_MEMORY_LIMIT_MB] = {"memory_limit_mb",
 		DOC_INTEGER(struct doc_adapter, memory_limit_mb, 1, DOC_MEMORY_MB_MAX)},
 	[ADAPTER_DEFAULT_QUEUE] = {"default_queue", .decode = doc_decode_default_queue,
-		.offset = offsetof(struct doc_adapter, default_queue)},
+		.encode = doc_encode_default_queue, .offset = offsetof(struct doc_adapter, default_queue)},
 };
 
 /* The default queue must fill the NIC's ring, or the port does not start. */
@@ -344,4 +373,26 @@ doc_decode_root(struct doc_reader *r, json_t *root)
 		r->hugepages_known = false;
 	}
 	default_cores(r);
+}
+
+json_t *
+document_eal_json(const struct document *doc)
+{
+	json_t *object = json_object();
+
+	if (doc_encode_object(doc, object, eal_fields, RTE_DIM(eal_fields), &doc->eal) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+json_t *
+document_adapter_json(const struct document *doc, const struct doc_adapter *adapter)
+{
+	json_t *object = json_object();
+
+	if (doc_encode_object(doc, object, adapter_fields, RTE_DIM(adapter_fields), adapter) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
 }

@@ -38,6 +38,15 @@ decode_node(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	}
 }
 
+static json_t *
+encode_node(const struct document *doc __rte_unused, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	const int *node = in;
+
+	return *node == SOCKET_ID_ANY ? json_string("any") : json_integer(*node);
+}
+
 enum {
 	GROWTH_LOW,
 	GROWTH_HIGH,
@@ -82,6 +91,18 @@ decode_growth(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	memory->growth = growth;
 }
 
+static json_t *
+encode_growth(const struct document *doc, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	json_t *object = json_object();
+
+	if (doc_encode_object(doc, object, growth_fields, RTE_DIM(growth_fields), in) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
 static void
 decode_growth_later(struct doc_reader *r __rte_unused, const struct doc_path *at __rte_unused,
 	json_t *value __rte_unused, const struct doc_field *field __rte_unused,
@@ -106,14 +127,26 @@ static const struct doc_field memory_fields[] = {
 	[MEMORY_BUFFER_SIZE] = {"buffer_size", DOC_INTEGER(struct doc_memory, buffer_size,
 						       VMQ_BUFFER_SIZE_MIN, VMQ_BUFFER_SIZE_MAX)},
 	[MEMORY_NODE] = {"node", .expect = "the number of a NUMA node, 0 to 31, or \"any\"",
-		.decode = decode_node, .offset = offsetof(struct doc_memory, node),
+		.decode = decode_node, .encode = encode_node, .offset = offsetof(struct doc_memory, node),
 		.size = sizeof(int), .max = DOC_NODE_MAX},
 	[MEMORY_CONTIGUOUS] = {"contiguous", DOC_BOOL(struct doc_memory, contiguous)},
 	[MEMORY_MIN_BUFFERS] = {"min_buffers",
 		DOC_INTEGER(struct doc_memory, min_buffers, 1, DOC_BUFFERS_MAX)},
-	[MEMORY_GROWTH] = {"growth", .decode = decode_growth_later},
+	[MEMORY_GROWTH] = {"growth", .decode = decode_growth_later, .encode = encode_growth,
+		.offset = offsetof(struct doc_memory, growth)},
 };
 
+static json_t *
+encode_memory(const struct document *doc, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	json_t *object = json_object();
+
+	if (doc_encode_object(doc, object, memory_fields, RTE_DIM(memory_fields), in) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
 
 static void
 decode_memory(struct doc_reader *r, const struct doc_path *at, json_t *value,
@@ -152,261 +185,6 @@ decode_memory(struct doc_reader *r, const struct doc_path *at, json_t *value,
 			memory->min_buffers, memory->buffers);
 	}
 	decode_growth(r, DOC_KEY(at, "growth"), json_object_get(value, "growth"), memory);
-}
-
-/* filters */
-
-#define MAC_EXPECT "a unicast address such as \"52:54:00:00:00:01\""
-
-static void
-decode_mac(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	const struct doc_field *field, void *out)
-{
-	struct vmq_filter_match *match = out;
-	const char *text = json_string_value(value);
-	char quoted[DOC_QUOTE_SIZE];
-	unsigned int i;
-	int end = 0;
-	uint8_t *b = match->mac.addr_bytes;
-
-	if (text == NULL) {
-		doc_wrong_type(r, at, value, "a string", field->expect);
-		return;
-	}
-	/* Exactly six pairs: sscanf() alone would also take blanks, signs and "0x". */
-	for (i = 0; i < 17 && text[i] != '\0'; i++) {
-		if (i % 3 == 2 ? text[i] != ':' : strchr("0123456789abcdefABCDEF", text[i]) == NULL)
-			break;
-	}
-	if (i != 17 || json_string_length(value) != 17 ||
-		sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &b[0], &b[1], &b[2], &b[3],
-			&b[4], &b[5], &end) != 6 || end != 17) {
-		doc_finding_add(r->findings, at, field->expect, "%s is not a MAC address",
-			doc_quote(quoted, text));
-		return;
-	}
-	if (rte_is_multicast_ether_addr(&match->mac)) {
-		doc_finding_add(r->findings, at, field->expect,
-			rte_is_broadcast_ether_addr(&match->mac)
-				? "is the broadcast address, which goes to the default queue"
-				: "is a multicast address: the first byte is odd");
-		return;
-	}
-	if (rte_is_zero_ether_addr(&match->mac)) {
-		doc_finding_add(r->findings, at, field->expect,
-			"is the all-zero address, which is nobody's");
-		return;
-	}
-	match->has_mac = true;
-}
-
-static void
-decode_vlan(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	const struct doc_field *field, void *out)
-{
-	static const char *const words[] = {"untagged", "any"};
-	struct vmq_filter_match *match = out;
-	char hint[64], quoted[DOC_QUOTE_SIZE];
-	const char *text = json_string_value(value);
-	int meant;
-
-	if (json_is_integer(value)) {
-		json_int_t id = json_integer_value(value);
-
-		if (id >= 1 && id <= 4094) {
-			match->vlan_test = VMQ_VLAN_ID;
-			match->vlan_id = (uint16_t)id;
-		} else if (id == 0) {
-			doc_finding_add(r->findings, at, "write \"untagged\"",
-				"VLAN 0 means no VLAN");
-		} else if (id == 4095) {
-			doc_finding_add(r->findings, at, field->expect, "VLAN 4095 is reserved");
-		} else {
-			doc_decode_integer(r, at, value, field, &match->vlan_id);
-		}
-		return;
-	}
-	if (text == NULL) {
-		doc_wrong_type(r, at, value, "a number, \"untagged\" or \"any\"", field->expect);
-		return;
-	}
-	if (strcmp(text, "untagged") == 0) {
-		match->vlan_test = VMQ_VLAN_UNTAGGED;
-	} else if (strcmp(text, "any") == 0) {
-		match->vlan_test = VMQ_VLAN_ANY;
-	} else {
-		meant = doc_nearest(text, words, RTE_DIM(words));
-		if (meant >= 0)
-			snprintf(hint, sizeof(hint), "did you mean \"%s\"?", words[meant]);
-		else if (*text != '\0' && strlen(text) <= 4 &&
-			strspn(text, "0123456789") == strlen(text))
-			snprintf(hint, sizeof(hint), "write the number without quotes: %s", text);
-		else
-			snprintf(hint, sizeof(hint), "%s", field->expect);
-		doc_finding_add(r->findings, at, hint, "%s is not a VLAN", doc_quote(quoted, text));
-	}
-}
-
-enum {
-	FILTER_MAC,
-	FILTER_VLAN,
-};
-
-/* Both decoders write several members: they get the whole structure. */
-static const struct doc_field filter_fields[] = {
-	[FILTER_MAC] = {"mac", .expect = MAC_EXPECT, .decode = decode_mac},
-	[FILTER_VLAN] = {"vlan", .expect = "a number from 1 to 4094, \"untagged\" or \"any\"",
-		.decode = decode_vlan, .size = sizeof(uint16_t), .min = 1, .max = 4094},
-};
-
-static void
-decode_filter(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	struct vmq_filter_match *match)
-{
-	struct vmq_error err = {""};
-	uint32_t wrong;
-
-	wrong = doc_decode_object(r, at, value, filter_fields, RTE_DIM(filter_fields), match);
-	if (wrong != 0) {
-		*match = (struct vmq_filter_match){0};
-	} else if (!match->has_mac && match->vlan_test != VMQ_VLAN_ID) {
-		doc_finding_add(r->findings, at, "add a \"mac\", or a \"vlan\" from 1 to 4094",
-			"a filter without \"mac\" needs a number as its \"vlan\"");
-		*match = (struct vmq_filter_match){0};
-	} else if (vmq_filter_match_check(match, &err) != VMQ_STATUS_SUCCESS) {
-		doc_finding_add(r->findings, at, NULL, "%s", err.text);
-		*match = (struct vmq_filter_match){0};
-	}
-}
-
-static void
-decode_filters(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	const struct doc_field *field, void *out)
-{
-	struct doc_queue *queue = out;
-	json_t *item;
-	size_t i;
-
-	if (!doc_is_array(r, at, value, field->expect))
-		return;
-	queue->filters = doc_alloc(r, json_array_size(value), sizeof(*queue->filters));
-	if (queue->filters == NULL)
-		return;
-	queue->n_filters = json_array_size(value);
-	json_array_foreach(value, i, item)
-		decode_filter(r, DOC_INDEX(at, i), item, &queue->filters[i]);
-}
-
-/* backend */
-
-static void
-decode_file(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	const struct doc_field *field, void *out)
-{
-	const char *component;
-	char **file = out;
-	size_t length;
-
-	doc_decode_text(r, at, value, field, file);
-	if (*file == NULL)
-		return;
-	for (component = *file; *component != '\0'; component += length) {
-		component += strspn(component, "/");
-		length = strcspn(component, "/");
-		if (length > NAME_MAX) {
-			doc_finding_add(r->findings, at, NULL,
-				"a part of the path is %zu bytes long, more than %d", length,
-				NAME_MAX);
-			return;
-		}
-	}
-	if ((*file)[strlen(*file) - 1] == '/')
-		doc_finding_add(r->findings, at, field->expect, "is the path of a folder");
-}
-
-/* VMQ_BACKEND_COUNT: no such type. */
-static enum vmq_backend_type
-backend_type(const char *text)
-{
-	unsigned int type;
-
-	for (type = 0; type < VMQ_BACKEND_COUNT; type++) {
-		if (text != NULL && strcmp(text, vmq_backend_type_name(type)) == 0)
-			break;
-	}
-	return type;
-}
-
-static void
-decode_backend_type(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	const struct doc_field *field, void *out)
-{
-	const char *words[VMQ_BACKEND_COUNT], *text = json_string_value(value);
-	char hint[64], quoted[DOC_QUOTE_SIZE];
-	enum vmq_backend_type *type = out;
-	unsigned int i;
-	int meant;
-
-	if (text == NULL) {
-		doc_wrong_type(r, at, value, "a string", field->expect);
-		return;
-	}
-	*type = backend_type(text);
-	if (*type != VMQ_BACKEND_COUNT)
-		return;
-	for (i = 0; i < VMQ_BACKEND_COUNT; i++)
-		words[i] = vmq_backend_type_name(i);
-	meant = doc_nearest(text, words, RTE_DIM(words));
-	if (meant >= 0)
-		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", words[meant]);
-	doc_finding_add(r->findings, at, meant >= 0 ? hint : field->expect,
-		"%s is not a type of backend", doc_quote(quoted, text));
-}
-
-static void
-refuse_backend_key(struct doc_reader *r, const struct doc_path *at, json_t *value __rte_unused,
-	const struct doc_field *field, void *out __rte_unused)
-{
-	doc_finding_add(r->findings, at, field->expect,
-		"key \"%s\" does not go with this type of backend", field->key);
-}
-
-#define TYPE_FIELD \
-	{"type", .expect = "\"sink\", \"pcap\" or \"ethdev\"", .required = true, \
-		.decode = decode_backend_type, .offset = offsetof(struct doc_backend, type)}
-#define FILE_FIELD(is_required) \
-	{"file", .expect = "the path of the capture file", .required = (is_required), \
-		.decode = decode_file, .offset = offsetof(struct doc_backend, file), \
-		.max = PATH_MAX - 1}
-#define DEVICE_FIELD(is_required) \
-	{"device", .expect = DOC_DEVICE_EXPECT, .required = (is_required), \
-		.decode = doc_decode_device, .offset = offsetof(struct doc_backend, device), \
-		.max = DOC_ARGUMENT_MAX}
-#define NO_FILE_FIELD \
-	{"file", .expect = "leave it out, or set \"type\" to \"pcap\"", \
-		.decode = refuse_backend_key, .foreign = true}
-#define NO_DEVICE_FIELD \
-	{"device", .expect = "leave it out, or set \"type\" to \"ethdev\"", \
-		.decode = refuse_backend_key, .foreign = true}
-
-#define BACKEND_FIELDS 3
-static const struct doc_field backend_fields[VMQ_BACKEND_COUNT + 1][BACKEND_FIELDS] = {
-	[VMQ_BACKEND_SINK] = {TYPE_FIELD, NO_FILE_FIELD, NO_DEVICE_FIELD},
-	[VMQ_BACKEND_PCAP] = {TYPE_FIELD, FILE_FIELD(true), NO_DEVICE_FIELD},
-	[VMQ_BACKEND_ETHDEV] = {TYPE_FIELD, NO_FILE_FIELD,
-		DEVICE_FIELD(true)},
-	/* The type is not known: nothing can be said about the other two. */
-	[VMQ_BACKEND_COUNT] = {TYPE_FIELD, FILE_FIELD(false),
-		DEVICE_FIELD(false)},
-};
-
-static void
-decode_backend(struct doc_reader *r, const struct doc_path *at, json_t *value,
-	const struct doc_field *field __rte_unused, void *out)
-{
-	const char *type = json_string_value(json_object_get(value, "type"));
-
-	doc_decode_object(r, at, value, backend_fields[backend_type(type)], BACKEND_FIELDS, out);
 }
 
 /* queue */
@@ -483,15 +261,36 @@ decode_affinity(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	doc_decode_cpus(r, at, value, field, &queue->affinity, &queue->n_affinity);
 }
 
+static json_t *
+encode_affinity(const struct document *doc __rte_unused,
+	const struct doc_field *field __rte_unused, const void *in)
+{
+	const struct doc_queue *queue = in;
+
+	return doc_encode_cpus(queue->affinity, queue->n_affinity);
+}
+
+static json_t *
+encode_queue_adapter(const struct document *doc, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	const size_t *adapter = in;
+
+	return json_string(doc->adapters[*adapter].name);
+}
+
 /* affinity and filters write two members each: they get the whole queue. */
 #define COMMON_FIELDS(needs_backend) \
-	[QUEUE_AFFINITY] = {"affinity", .expect = DOC_CPUS_EXPECT, .decode = decode_affinity}, \
-	[QUEUE_MEMORY] = {"memory", .decode = decode_memory, \
+	[QUEUE_AFFINITY] = {"affinity", .expect = DOC_CPUS_EXPECT, .decode = decode_affinity, \
+		.encode = encode_affinity}, \
+	[QUEUE_MEMORY] = {"memory", .decode = decode_memory, .encode = encode_memory, \
 		.offset = offsetof(struct doc_queue, memory)}, \
-	[QUEUE_FILTERS] = {"filters", .decode = decode_filters, \
+	[QUEUE_FILTERS] = {"filters", .decode = doc_decode_filters, \
+		.encode = doc_encode_filters, \
 		.expect = "a list of filters such as [{\"mac\": \"52:54:00:00:00:01\"}]"}, \
 	[QUEUE_KEEP_TAGS] = {"keep_tags", DOC_BOOL(struct doc_queue, keep_tags)}, \
-	[QUEUE_BACKEND] = {"backend", .decode = decode_backend, .required = (needs_backend), \
+	[QUEUE_BACKEND] = {"backend", .decode = doc_decode_backend, \
+		.encode = doc_encode_backend, .required = (needs_backend), \
 		.expect = "such as {\"type\": \"sink\"}", \
 		.offset = offsetof(struct doc_queue, backend)}
 
@@ -511,14 +310,16 @@ static const struct doc_field default_queue_fields[] = {COMMON_FIELDS(false)};
 static const struct doc_field queue_fields[] = {
 	COMMON_FIELDS(true),
 	[QUEUE_NAME] = {"name", .expect = DOC_NAME_EXPECT, .decode = decode_queue_name,
-		.offset = offsetof(struct doc_queue, name), .max = VMQ_NAME_SIZE - 1,
+		.encode = doc_encode_text, .offset = offsetof(struct doc_queue, name),
+		.max = VMQ_NAME_SIZE - 1,
 		.required = true},
 	[QUEUE_VM] = {"vm", .expect = DOC_NAME_EXPECT, .decode = doc_decode_text,
-		.offset = offsetof(struct doc_queue, vm), .max = VMQ_NAME_SIZE - 1,
+		.encode = doc_encode_text, .offset = offsetof(struct doc_queue, vm),
+		.max = VMQ_NAME_SIZE - 1,
 		.required = true},
 	[QUEUE_ADAPTER] = {"adapter", .expect = "the name of an adapter of this document",
-		.decode = decode_queue_adapter, .offset = offsetof(struct doc_queue, adapter),
-		.max = VMQ_NAME_SIZE - 1},
+		.decode = decode_queue_adapter, .encode = encode_queue_adapter,
+		.offset = offsetof(struct doc_queue, adapter), .max = VMQ_NAME_SIZE - 1},
 };
 
 static const struct doc_queue default_queue = {
@@ -537,6 +338,7 @@ void
 doc_default_queue_init(struct doc_reader *r, struct doc_queue *queue, size_t adapter)
 {
 	*queue = default_queue;
+	queue->memory.growth = vmq_pool_demand_default(queue->memory.buffers);
 	queue->adapter = adapter;
 	queue->name = doc_copy(r, DOC_DEFAULT_QUEUE_NAME);
 }
@@ -568,6 +370,7 @@ decode_queue(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	uint32_t wrong;
 
 	*queue = default_queue;
+	queue->memory.growth = vmq_pool_demand_default(queue->memory.buffers);
 	wrong = decode_queue_object(r, at, value, queue_fields, RTE_DIM(queue_fields), queue);
 	if (doc_is_wrong(wrong, QUEUE_ADAPTER) || json_object_get(value, "adapter") != NULL)
 		return;
@@ -596,4 +399,32 @@ doc_decode_queues(struct doc_reader *r, const struct doc_path *at, json_t *value
 	doc->n_queues = json_array_size(value);
 	json_array_foreach(value, i, item)
 		decode_queue(r, DOC_INDEX(at, i), item, &doc->queues[i]);
+}
+
+json_t *
+doc_encode_default_queue(const struct document *doc, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	json_t *object = json_object();
+
+	if (doc_encode_object(doc, object, default_queue_fields, RTE_DIM(default_queue_fields),
+		in) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+json_t *
+document_queue_json(const struct document *doc, const struct doc_queue *queue)
+{
+	json_t *object = json_object();
+
+	/* What it is called comes first. */
+	if (doc_encode_object(doc, object, &queue_fields[QUEUE_NAME],
+		RTE_DIM(queue_fields) - QUEUE_NAME, queue) == 0 &&
+		doc_encode_object(doc, object, default_queue_fields,
+			RTE_DIM(default_queue_fields), queue) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
 }

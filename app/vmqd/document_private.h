@@ -12,7 +12,7 @@
  * A document is read in these steps, each adding to the same findings:
  *   document.c           file to text; the entry points
  *   document_scan.c      what jansson cannot tell: duplicate keys, huge numbers
- *   document_decode.c    JSON to structures, through tables of document_json.c
+ *   document_decode*.c   JSON to structures, through tables of document_json.c
  *   document_check.c     what lies across objects: names, devices, filters, limits
  *   document_memory.c    the sum of memory
  *   document_machine.c   what the machine must have
@@ -26,6 +26,9 @@
  *   filter                 no test at all (doc_filter_known())
  * Arrays keep the places that they have in the JSON text, so that an index is
  * always also part of a pointer.
+ *
+ * The same tables write values back (document_encode.c), so that what is saved
+ * cannot drift from what is read.
  */
 
 #include <assert.h>
@@ -137,11 +140,22 @@ struct doc_field;
 typedef void (*doc_decode_fn)(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	const struct doc_field *field, void *out);
 
+/**
+ * Write one value back, such that decoding it gives the same member.
+ *
+ * @param in
+ *   The structure's member.
+ * @return a new reference; JSON null: the key is left out; NULL: no memory.
+ */
+typedef json_t *(*doc_encode_fn)(const struct document *doc, const struct doc_field *field,
+	const void *in);
+
 /** One key of an object. */
 struct doc_field {
 	const char *key;
 	const char *expect; /**< What would be right, for people. Numbers: NULL, the range. */
 	doc_decode_fn decode;
+	doc_encode_fn encode; /**< Every key that is not foreign has one. */
 	size_t offset; /**< Of the member. */
 	size_t size; /**< Of the member; integers only. */
 	int64_t min, max; /**< Integers: range. Strings: max is the length in bytes. */
@@ -177,6 +191,27 @@ void doc_decode_integer(struct doc_reader *r, const struct doc_path *at, json_t 
 void doc_decode_text(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	const struct doc_field *field, void *out);
 
+/* document_encode.c: objects back to JSON, through the same tables */
+
+/**
+ * Write an object: its keys in the order of the table, defaults too.
+ *
+ * @param object
+ *   Receives the keys.
+ * @return 0 or -ENOMEM
+ */
+int doc_encode_object(const struct document *doc, json_t *object, const struct doc_field *fields,
+	size_t n, const void *in);
+
+/** 0 where the least is more than 0 means that the key was not given. */
+json_t *doc_encode_integer(const struct document *doc, const struct doc_field *field,
+	const void *in);
+json_t *doc_encode_bool(const struct document *doc, const struct doc_field *field, const void *in);
+/** A NULL string is a key that was not given. */
+json_t *doc_encode_text(const struct document *doc, const struct doc_field *field, const void *in);
+/** A list of CPUs, or of anything that is an int. */
+json_t *doc_encode_cpus(const int *cpus, size_t n_cpus);
+
 /** calloc() that notes a failure; n may be 0 (NULL). */
 void *doc_alloc(struct doc_reader *r, size_t n, size_t size);
 char *doc_copy(struct doc_reader *r, const char *text);
@@ -195,10 +230,11 @@ void doc_scan_numbers(char *text, size_t length);
 void doc_scan_duplicates(struct doc_reader *r, const char *text, size_t length);
 
 #define DOC_INTEGER(type, member, lowest, highest) \
-	.decode = doc_decode_integer, .offset = offsetof(type, member), \
+	.decode = doc_decode_integer, .encode = doc_encode_integer, .offset = offsetof(type, member), \
 	.size = sizeof(((type *)NULL)->member), .min = (lowest), .max = (highest)
 #define DOC_BOOL(type, member) \
-	.decode = doc_decode_bool, .offset = offsetof(type, member), .expect = "true or false"
+	.decode = doc_decode_bool, .encode = doc_encode_bool, .offset = offsetof(type, member), \
+	.expect = "true or false"
 
 /** Is field i in what doc_decode_object() has returned? */
 static inline bool
@@ -225,6 +261,9 @@ void doc_decode_cpus(struct doc_reader *r, const struct doc_path *at, json_t *va
 
 #define DOC_DEFAULT_QUEUE_NAME "default"
 
+json_t *doc_encode_default_queue(const struct document *doc, const struct doc_field *field,
+	const void *in);
+
 /** A default queue of which the document says nothing. */
 void doc_default_queue_init(struct doc_reader *r, struct doc_queue *queue, size_t adapter);
 /** out: struct doc_queue, initialised. */
@@ -233,6 +272,18 @@ void doc_decode_default_queue(struct doc_reader *r, const struct doc_path *at, j
 /** The array; adapters must have been decoded. out is not used. */
 void doc_decode_queues(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	const struct doc_field *field, void *out);
+
+/* document_decode_filter.c; out and in: struct doc_queue */
+void doc_decode_filters(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out);
+json_t *doc_encode_filters(const struct document *doc, const struct doc_field *field,
+	const void *in);
+
+/* document_decode_backend.c; out and in: struct doc_backend */
+void doc_decode_backend(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out);
+json_t *doc_encode_backend(const struct document *doc, const struct doc_field *field,
+	const void *in);
 
 /* document_check.c */
 

@@ -887,6 +887,85 @@ the_real_machine_has_what_a_small_document_needs(void **state)
 	document_free(doc);
 }
 
+/* All of a document as it would be saved. */
+static char *
+write_back(const struct document *doc)
+{
+	json_t *all = json_object(), *adapters = json_array(), *queues = json_array();
+	char *text;
+	size_t i;
+
+	for (i = 0; i < doc->n_adapters; i++)
+		assert_int_equal(json_array_append_new(adapters,
+			document_adapter_json(doc, &doc->adapters[i])), 0);
+	for (i = 0; i < doc->n_queues; i++)
+		assert_int_equal(json_array_append_new(queues,
+			document_queue_json(doc, &doc->queues[i])), 0);
+	assert_int_equal(json_object_set_new(all, "eal", document_eal_json(doc)), 0);
+	assert_int_equal(json_object_set_new(all, "adapters", adapters), 0);
+	assert_int_equal(json_object_set_new(all, "queues", queues), 0);
+	text = json_dumps(all, JSON_INDENT(2));
+	assert_non_null(text);
+	json_decref(all);
+	return text;
+}
+
+static void
+what_is_written_back_reads_the_same(void **state)
+{
+	/* Another value than the default for each key, and each form of a value. */
+	static const char json[] =
+		"{\"eal\": {\"main_core\": 1, \"workers\": [3, 2], \"hugepages\": true,"
+		"  \"in_memory\": false, \"memory_mb\": 4096, \"file_prefix\": \"x\","
+		"  \"extra_args\": [\"--a\", \"--b\"]},"
+		" \"adapters\": [{\"name\": \"a\", \"device\": \"net_null0\"},"
+		"  {\"name\": \"b/~\\\"\", \"device\": \"net_null1\", \"rx_descriptors\": 64,"
+		"   \"mtu\": 9000, \"memory_limit_mb\": 100, \"default_queue\": {"
+		"    \"affinity\": [2], \"keep_tags\": true, \"memory\": {\"buffers\": 3000},"
+		"    \"filters\": [{\"vlan\": 7}],"
+		"    \"backend\": {\"type\": \"pcap\", \"file\": \"/tmp/x\"}}}],"
+		" \"queues\": [{\"name\": \"q\", \"vm\": \"v\", \"adapter\": \"b/~\\\"\","
+		"   \"affinity\": [2, 3], \"keep_tags\": true, \"memory\": {\"buffers\": 100,"
+		"    \"limit\": 300, \"buffer_size\": 1024, \"node\": 3, \"contiguous\": true,"
+		"    \"min_buffers\": 50, \"growth\": {\"low\": 5, \"high\": 99, \"step\": 7,"
+		"     \"hold_ms\": 0}},"
+		"   \"filters\": [{\"mac\": \"02:00:00:00:00:0a\", \"vlan\": 4094},"
+		"    {\"mac\": \"02:00:00:00:00:0B\", \"vlan\": \"untagged\"},"
+		"    {\"mac\": \"02:00:00:00:00:0c\"}, {\"vlan\": 1}],"
+		"   \"backend\": {\"type\": \"ethdev\", \"device\": \"net_null9,x=y\"}},"
+		"  {\"name\": \"plain\", \"vm\": \"v\", \"adapter\": \"a\","
+		"   \"backend\": {\"type\": \"sink\"}}]}";
+	struct document *doc = read_good(json), *again;
+	char *first = write_back(doc), *second;
+
+	(void)state;
+	again = read_good(first);
+	second = write_back(again);
+	assert_string_equal(first, second);
+	assert_int_equal(again->eal.main_core, 1);
+	assert_int_equal(again->eal.workers[0], 3);
+	assert_false(again->eal.in_memory);
+	assert_int_equal(again->eal.memory_mb, 4096);
+	assert_string_equal(again->eal.extra_args[1], "--b");
+	assert_int_equal(again->adapters[1].mtu, 9000);
+	assert_int_equal(again->adapters[1].memory_limit_mb, 100);
+	assert_int_equal(again->adapters[1].default_queue.memory.buffers, 3000);
+	assert_string_equal(again->adapters[1].default_queue.backend.file, "/tmp/x");
+	assert_memory_equal(&again->queues[0].memory, &doc->queues[0].memory,
+		sizeof(doc->queues[0].memory));
+	assert_int_equal(again->queues[0].adapter, 1);
+	assert_true(again->queues[0].keep_tags);
+	assert_int_equal(again->queues[0].n_filters, 4);
+	assert_memory_equal(again->queues[0].filters, doc->queues[0].filters,
+		4 * sizeof(doc->queues[0].filters[0]));
+	assert_string_equal(again->queues[0].backend.device, "net_null9,x=y");
+	assert_int_equal(again->queues[1].memory.min_buffers, 4096);
+	free(first);
+	free(second);
+	document_free(doc);
+	document_free(again);
+}
+
 #define machine_test(f) cmocka_unit_test_setup_teardown(f, setup_machine, teardown_machine)
 
 int
@@ -905,6 +984,7 @@ main(void)
 		cmocka_unit_test(every_cut_of_a_document_is_refused),
 		cmocka_unit_test(every_changed_byte_of_a_document_is_survived),
 		cmocka_unit_test(what_a_document_leaves_out_has_its_default),
+		cmocka_unit_test(what_is_written_back_reads_the_same),
 		cmocka_unit_test(cores_that_are_not_named_are_those_of_the_process),
 		cmocka_unit_test(a_document_with_128_workers_has_too_many),
 		cmocka_unit_test(a_device_is_the_same_however_it_is_written),
