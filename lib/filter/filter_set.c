@@ -148,6 +148,19 @@ vmq_filter_find(const struct vmq_filter_set *set, uint32_t id)
 	return find(set, id);
 }
 
+const struct vmq_filter *
+vmq_filter_find_equal(const struct vmq_filter_set *set, const struct vmq_filter_match *match)
+{
+	const struct key_entry *equal;
+	uint64_t key;
+
+	if (set->index.slots == NULL || vmq_filter_match_check(match, NULL) != VMQ_STATUS_SUCCESS)
+		return NULL;
+	key = filter_match_key(match);
+	equal = key_table_find(&set->index, key_table_hash(&set->index, key), key);
+	return equal != NULL ? find(set, equal->value) : NULL;
+}
+
 bool
 vmq_filter_del(struct vmq_filter_set *set, uint32_t id)
 {

@@ -93,6 +93,10 @@ enum vmq_status vmq_filter_add(struct vmq_filter_set *set, uint16_t queue_id,
 /** @return the filter, or NULL if the set has none with that id. */
 const struct vmq_filter *vmq_filter_find(const struct vmq_filter_set *set, uint32_t id);
 
+/** @return the filter that makes the same tests, or NULL if the set has none. */
+const struct vmq_filter *vmq_filter_find_equal(const struct vmq_filter_set *set,
+	const struct vmq_filter_match *match);
+
 /** Remove a filter. @return false if the set has none with that id. */
 bool vmq_filter_del(struct vmq_filter_set *set, uint32_t id);
 

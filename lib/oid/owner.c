@@ -20,6 +20,20 @@ find_owner(const struct vmq_oid_adapter *adapter, const char *name)
 	return NULL;
 }
 
+struct vmq_oid_owner *
+vmq_oid_owner_find(const struct vmq_oid_adapter *adapter, const char *name)
+{
+	struct vmq_oid_owner *owner = find_owner(adapter, name);
+
+	return owner != NULL && !owner->gone ? owner : NULL;
+}
+
+const char *
+vmq_oid_owner_name(const struct vmq_oid_owner *owner)
+{
+	return owner->name;
+}
+
 enum vmq_status
 vmq_oid_owner_create(struct vmq_oid_adapter *adapter, const char *name, bool administrator,
 	struct vmq_oid_owner **owner, struct vmq_error *err)
@@ -237,6 +251,22 @@ filter_owner(const struct vmq_oid_adapter *adapter, uint32_t id)
 	const struct filter_record *record = find_filter(adapter, id);
 
 	return record != NULL ? record->owner : NULL;
+}
+
+const char *
+vmq_oid_queue_owner(const struct vmq_oid_adapter *adapter, uint16_t id)
+{
+	const struct vmq_oid_owner *owner = oid_queue_record(adapter, id)->owner;
+
+	return owner != NULL ? owner->name : "";
+}
+
+const char *
+vmq_oid_filter_owner(const struct vmq_oid_adapter *adapter, uint32_t id)
+{
+	const struct vmq_oid_owner *owner = filter_owner(adapter, id);
+
+	return owner != NULL ? owner->name : "";
 }
 
 bool

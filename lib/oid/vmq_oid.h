@@ -413,6 +413,19 @@ enum vmq_status vmq_oid_owner_create(struct vmq_oid_adapter *adapter, const char
  */
 void vmq_oid_owner_gone(struct vmq_oid_owner *owner);
 
+/** @return the owner of that name that is there and has not gone, or NULL. */
+struct vmq_oid_owner *vmq_oid_owner_find(const struct vmq_oid_adapter *adapter, const char *name);
+
+const char *vmq_oid_owner_name(const struct vmq_oid_owner *owner);
+
+/**
+ * Whose a queue or a filter is. Lives until the next request.
+ *
+ * @return "" for nobody's, and for an id that there is not.
+ */
+const char *vmq_oid_queue_owner(const struct vmq_oid_adapter *adapter, uint16_t id);
+const char *vmq_oid_filter_owner(const struct vmq_oid_adapter *adapter, uint32_t id);
+
 /**
  * All that belongs to an owner that has gone is the administrator's from now on.
  *

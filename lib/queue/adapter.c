@@ -67,6 +67,29 @@ no_memory:
 	return NULL;
 }
 
+/*
+ * Queues whose last filter was moved away in a batch run on until the workers have left
+ * the view that still had them.
+ */
+static void
+settle(struct vmq_adapter *adapter)
+{
+	struct queue *queue;
+	enum vmq_queue_state next;
+	uint32_t i;
+
+	adapter->unsettled = false;
+	vmq_datapath_synchronize(adapter->host->dp);
+	for (i = 1; i < adapter->n_slots; i++) {
+		queue = adapter->queues[i];
+		if (queue == NULL || queue->n_filters > 0)
+			continue;
+		next = vmq_queue_next_state(queue->state, VMQ_EVENT_CLEAR_LAST_FILTER);
+		if (next != VMQ_QUEUE_STATE_COUNT)
+			queue_set_state(queue, next);
+	}
+}
+
 enum vmq_status
 adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err)
 {
@@ -81,6 +104,8 @@ adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err)
 			vmq_filter_total(adapter->filters));
 	vmq_dp_source_publish(adapter->source, view);
 	adapter->unpublished = false;
+	if (adapter->unsettled)
+		settle(adapter);
 	return VMQ_STATUS_SUCCESS;
 }
 

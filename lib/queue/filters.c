@@ -138,7 +138,11 @@ vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id, uint16_t 
 	 * the old view: the move itself loses none.
 	 */
 	source->n_filters--;
-	if (left != source->state) {
+	if (left == source->state)
+		return VMQ_STATUS_SUCCESS;
+	if (adapter->batch > 0) {
+		adapter->unsettled = true; /* the view is still the old one */
+	} else {
 		vmq_datapath_synchronize(adapter->host->dp);
 		queue_set_state(source, left);
 	}

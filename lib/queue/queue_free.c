@@ -57,6 +57,11 @@ vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, vmq_free_callback *call
 	if (id == VMQ_DEFAULT_QUEUE_ID)
 		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
 			"queue 0 is the default queue: it goes with its adapter");
+	/* The workers' view may still have it. */
+	if (adapter->batch > 0)
+		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
+			"queue %u (%s): not while changes of adapter %s are being gathered", id,
+			queue->name, adapter->name);
 	next = vmq_queue_next_state(queue->state, VMQ_EVENT_FREE_QUEUE);
 	if (next == VMQ_QUEUE_STATE_COUNT)
 		return queue_refuse(queue, VMQ_EVENT_FREE_QUEUE, err);

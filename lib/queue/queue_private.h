@@ -71,6 +71,7 @@ struct vmq_adapter {
 	uint32_t n_slots; /* in queues */
 	unsigned int batch; /* depth of begin without commit */
 	bool unpublished; /* something has changed since the last view */
+	bool unsettled; /* the batch has moved the last filter away from a queue */
 	bool halted;
 	vmq_indication_callback *indication;
 	void *indication_arg;

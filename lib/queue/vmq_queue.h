@@ -227,7 +227,8 @@ void vmq_adapter_port_stats(const struct vmq_adapter *adapter, struct vmq_port_s
 
 /**
  * Between these two, changes of filters and queues are not published one by one but
- * all at once by the second call.
+ * all at once by the second call. A queue whose last filter is moved away runs on until
+ * then, so that the move loses nothing; no queue can be freed (NOT_ACCEPTED).
  *
  * @return of vmq_adapter_commit: VMQ_STATUS_SUCCESS, or VMQ_STATUS_RESOURCES: the
  *   workers go on by the last view that was published.

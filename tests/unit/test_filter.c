@@ -89,6 +89,11 @@ every_good_match_is_taken(void **state)
 			assert_int_equal(vmq_filter_match_equal(&good[i], &good[j]), i == j);
 	}
 	assert_string_equal(err.text, "left alone");
+	for (i = 0; i < RTE_DIM(good); i++)
+		assert_int_equal(vmq_filter_find_equal(set, &good[i])->id, i + 1);
+	assert_true(vmq_filter_del(set, 2));
+	assert_null(vmq_filter_find_equal(set, &good[1]));
+	assert_null(vmq_filter_find_equal(set, &(struct vmq_filter_match){.has_mac = false}));
 	vmq_filter_set_free(set);
 	vmq_filter_set_free(NULL);
 }

@@ -123,6 +123,14 @@ what_is_anothers_is_safe(void **state)
 	assert_int_equal(ask_move(bed, bed->other, others_filter, others, 0), VMQ_STATUS_SUCCESS);
 	assert_int_equal(oid_state(bed, others), VMQ_QUEUE_ALLOCATED);
 
+	assert_string_equal(vmq_oid_queue_owner(bed->oid, own), VMQ_OID_OWNER_CONFIG);
+	assert_string_equal(vmq_oid_queue_owner(bed->oid, 0), "");
+	assert_string_equal(vmq_oid_filter_owner(bed->oid, others_filter), "other");
+	assert_string_equal(vmq_oid_filter_owner(bed->oid, 99), "");
+	assert_ptr_equal(vmq_oid_owner_find(bed->oid, "other"), bed->other);
+	assert_null(vmq_oid_owner_find(bed->oid, "nobody"));
+	assert_string_equal(vmq_oid_owner_name(bed->other), "other");
+
 	assert_int_equal(count_queues(bed, bed->owner), 1);
 	assert_int_equal(count_queues(bed, bed->other), 1);
 	assert_int_equal(count_queues(bed, bed->admin), 3);

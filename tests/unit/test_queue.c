@@ -497,6 +497,36 @@ packets_follow_their_filter(void **state)
 }
 
 static void
+a_batch_of_moves_takes_effect_at_its_end(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t a = allocate(f, "a", 0), b = allocate(f, "b", 1);
+	uint32_t filter = set_filter(f, a, 1);
+
+	complete(f, a);
+	complete(f, b);
+	assert_int_equal(vmq_host_start(f->host), 0);
+	vmq_adapter_begin(f->adapter);
+	assert_int_equal(vmq_queue_move_filter(f->adapter, filter, a, b, &f->err),
+		VMQ_STATUS_SUCCESS);
+	/* Until then what comes is delivered as if nothing had been asked for. */
+	assert_int_equal(info_of(f, a).state, VMQ_QUEUE_RUNNING);
+	send_frames(f, 1, 100);
+	wait_delivered(f, a, 100);
+	assert_int_equal(vmq_queue_free(f->adapter, a, NULL, NULL, &f->err),
+		VMQ_STATUS_NOT_ACCEPTED);
+	assert_non_null(strstr(f->err.text, "being gathered"));
+	assert_int_equal(vmq_adapter_commit(f->adapter, &f->err), VMQ_STATUS_SUCCESS);
+	assert_int_equal(info_of(f, a).state, VMQ_QUEUE_PAUSED);
+	assert_int_equal(info_of(f, b).state, VMQ_QUEUE_RUNNING);
+	send_frames(f, 1, 100);
+	wait_delivered(f, b, 100);
+	assert_int_equal(info_of(f, a).packets.delivered, 100);
+	assert_int_equal(info_of(f, a).packets.dropped, 0);
+	assert_int_equal(vmq_queue_free(f->adapter, a, NULL, NULL, &f->err), VMQ_STATUS_PENDING);
+}
+
+static void
 a_queue_can_change_its_worker_under_traffic(void **state)
 {
 	struct fixture *f = *state;
@@ -831,6 +861,7 @@ main(void)
 		TEST(freeing_during_completion_aborts_it),
 		TEST(a_batch_shares_what_there_is),
 		RING_TEST(packets_follow_their_filter),
+		RING_TEST(a_batch_of_moves_takes_effect_at_its_end),
 		RING_TEST(a_queue_can_change_its_worker_under_traffic),
 		TEST(a_completion_that_cannot_be_published_is_undone),
 		RING_TEST(links_that_come_and_go_are_indicated),
