@@ -20,6 +20,7 @@
 
 #include <vmq_backend.h>
 #include <vmq_base.h>
+#include <vmq_datapath.h>
 #include <vmq_filter.h>
 #include <vmq_shmem.h>
 
@@ -58,6 +59,12 @@ struct doc_eal {
 	char *file_prefix;
 	char **extra_args; /**< For experts, passed on as they are. */
 	size_t n_extra_args;
+};
+
+/** What the workers do when there is nothing to do. */
+struct doc_workers {
+	enum vmq_worker_mode mode;
+	uint32_t max_sleep_us;
 };
 
 struct doc_memory {
@@ -100,6 +107,7 @@ struct doc_adapter {
 
 struct document {
 	struct doc_eal eal;
+	struct doc_workers workers;
 	struct doc_adapter *adapters;
 	size_t n_adapters;
 	struct doc_queue *queues;

@@ -224,6 +224,66 @@ default_cores(struct doc_reader *r)
 	eal->workers[0] = cpu < CPU_SETSIZE ? cpu : first;
 }
 
+/* workers */
+
+enum {
+	WORKERS_MODE,
+	WORKERS_MAX_SLEEP_US,
+};
+
+/* What a packet may have to wait for after idleness. See the README on rx_descriptors. */
+#define MAX_SLEEP_US_DEFAULT 2000
+
+static void
+decode_worker_mode(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	const char *names[VMQ_WORKER_MODE_COUNT];
+	char quoted[DOC_QUOTE_SIZE], hint[64];
+	const char *text = json_string_value(value);
+	enum vmq_worker_mode *mode = out;
+	int nearest;
+
+	if (text == NULL) {
+		doc_wrong_type(r, at, value, "a string", field->expect);
+		return;
+	}
+	for (unsigned int i = 0; i < VMQ_WORKER_MODE_COUNT; i++) {
+		names[i] = vmq_worker_mode_name(i);
+		if (strcmp(text, names[i]) == 0) {
+			*mode = i;
+			return;
+		}
+	}
+	nearest = doc_nearest(text, names, VMQ_WORKER_MODE_COUNT);
+	snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest >= 0 ? names[nearest] : "");
+	doc_finding_add(r->findings, at, nearest >= 0 ? hint : field->expect,
+		"unknown mode %s", doc_quote(quoted, text));
+}
+
+static const struct doc_field worker_fields[] = {
+	[WORKERS_MODE] = {"mode", .decode = decode_worker_mode,
+		.offset = offsetof(struct doc_workers, mode),
+		.expect = "one of \"adaptive\", \"interrupt\", \"poll\""},
+	[WORKERS_MAX_SLEEP_US] = {"max_sleep_us",
+		DOC_INTEGER(struct doc_workers, max_sleep_us, 1, VMQ_WORKER_SLEEP_US_MAX)},
+};
+
+static void
+decode_worker_settings(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field __rte_unused, void *out)
+{
+	struct doc_workers *workers = out;
+	uint32_t wrong;
+
+	wrong = doc_decode_object(r, at, value, worker_fields, RTE_DIM(worker_fields), workers);
+	if (!doc_is_wrong(wrong, WORKERS_MODE) && workers->mode == VMQ_WORKER_POLL &&
+		json_object_get(value, "max_sleep_us") != NULL)
+		doc_finding_add(r->findings, DOC_KEY(at, "max_sleep_us"),
+			"leave it out, or choose the mode \"adaptive\"",
+			"workers of the mode \"poll\" do not sleep");
+}
+
 /* adapters */
 
 enum {
@@ -342,6 +402,7 @@ decode_adapters(struct doc_reader *r, const struct doc_path *at, json_t *value,
 
 enum {
 	ROOT_EAL,
+	ROOT_WORKERS,
 	ROOT_ADAPTERS,
 	ROOT_QUEUES,
 };
@@ -349,6 +410,8 @@ enum {
 /* In the order of decoding: queues look their adapters up. */
 static const struct doc_field root_fields[] = {
 	[ROOT_EAL] = {"eal", .decode = decode_eal, .offset = offsetof(struct document, eal)},
+	[ROOT_WORKERS] = {"workers", .decode = decode_worker_settings,
+		.offset = offsetof(struct document, workers)},
 	[ROOT_ADAPTERS] = {"adapters", .decode = decode_adapters, .required = true,
 		.expect = "a list of at least one adapter, each with \"name\" and \"device\""},
 	[ROOT_QUEUES] = {"queues", .decode = doc_decode_queues,
@@ -364,6 +427,8 @@ doc_decode_root(struct doc_reader *r, json_t *root)
 	doc->eal.main_core = -1;
 	doc->eal.hugepages = true;
 	doc->eal.in_memory = true;
+	doc->workers.mode = VMQ_WORKER_ADAPTIVE;
+	doc->workers.max_sleep_us = MAX_SLEEP_US_DEFAULT;
 	r->workers_known = true;
 	r->hugepages_known = true;
 	wrong = doc_decode_object(r, NULL, root, root_fields, RTE_DIM(root_fields), doc);

@@ -109,21 +109,42 @@ adapter_json(const struct report *report, size_t adapter)
 		(json_int_t)nic.errors, "no_buffer", (json_int_t)nic.no_buffer);
 }
 
+/* Counters are since the start; the shares and means are of the last second, or of it all. */
 static json_t *
-workers_json(const struct report *report)
+worker_json(const struct report *report, uint16_t worker, bool final)
+{
+	const struct vmq_host *host = report->system->host;
+	const struct vmq_worker_stats start = {0};
+	struct vmq_worker_stats stats;
+	struct vmq_worker_load load;
+
+	vmq_worker_stats_get(vmq_host_datapath(host), worker, &stats);
+	if (final)
+		vmq_worker_load_between(&start, &stats, &load);
+	else
+		vmq_host_worker_load(host, worker, &load);
+	return json_pack("{s:i, s:s, s:s?, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+			 " s:f, s:f, s:f, s:f, s:f}",
+		"cpu", worker_cpu(report, worker), "mode", vmq_worker_mode_name(stats.mode),
+		"fallback", stats.fallback, "max_sleep_us", (int)stats.max_sleep_us, /* */
+		"polls", (json_int_t)stats.polls, "idle_polls", (json_int_t)stats.idle_polls,
+		"packets", (json_int_t)stats.packets, "bursts", (json_int_t)stats.bursts, "served",
+		(json_int_t)stats.served, "cycles", (json_int_t)stats.cycles, "busy_cycles",
+		(json_int_t)stats.busy_cycles, "sleep_cycles", (json_int_t)stats.sleep_cycles,
+		"sleeps", (json_int_t)stats.sleeps, /* */
+		"cycles_per_packet", load.cycles_per_packet, "mean_burst", load.mean_burst, "busy",
+		load.busy, "idle", load.idle, "sleep", load.sleep);
+}
+
+static json_t *
+workers_json(const struct report *report, bool final)
 {
 	const struct vmq_datapath *dp = vmq_host_datapath(report->system->host);
 	json_t *array = json_array();
-	struct vmq_worker_stats stats;
 	uint16_t i;
 
-	for (i = 0; i < vmq_datapath_workers(dp); i++) {
-		vmq_worker_stats_get(dp, i, &stats);
-		json_array_append_new(array,
-			json_pack("{s:i, s:I, s:I, s:I}", "cpu", worker_cpu(report, i), "polls",
-				(json_int_t)stats.polls, "idle_polls", (json_int_t)stats.idle_polls,
-				"packets", (json_int_t)stats.packets));
-	}
+	for (i = 0; i < vmq_datapath_workers(dp); i++)
+		json_array_append_new(array, worker_json(report, i, final));
 	return array;
 }
 
@@ -153,7 +174,7 @@ report_json(const struct report *report, bool final, double elapsed_s, double in
 	all = json_pack("{s:s, s:f, s:f, s:f, s:b, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}}",
 		"version", VMQ_VERSION, "time", (double)now.tv_sec + (double)now.tv_nsec / 1e9,
 		"elapsed_s", elapsed_s, "interval_s", interval_s, "final", (int)final, "adapters",
-		adapters, "workers", workers_json(report), "queues", queues, "total", "received",
+		adapters, "workers", workers_json(report, final), "queues", queues, "total", "received",
 		(json_int_t)received, "delivered", (json_int_t)delivered, "dropped",
 		(json_int_t)dropped, "waiting", (json_int_t)waiting);
 	if (all == NULL || json_dumpf(all, report->json, JSON_COMPACT) < 0)

@@ -90,6 +90,7 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 			.rx_descriptors = from->rx_descriptors,
 			.tx_queues = (uint16_t)doc->eal.n_workers,
 			.mtu = from->mtu,
+			.rx_interrupts = doc->workers.mode == VMQ_WORKER_INTERRUPT,
 		},
 		.memory_limit_bytes = (size_t)from->memory_limit_mb << 20,
 		.default_queue = default_queue_params(&from->default_queue,
@@ -221,6 +222,10 @@ system_start(struct system *system, const struct document *doc, volatile bool *s
 		ret = vmq_error_errno(err, rte_errno, "workers: %s", rte_strerror(rte_errno));
 		goto out;
 	}
+	vmq_host_set_workers(system->host, &(struct vmq_worker_params){
+		.mode = doc->workers.mode,
+		.max_sleep_us = doc->workers.max_sleep_us,
+	});
 	ret = start_all(system, load, stop, err);
 out:
 	free(lcores);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -18,31 +19,51 @@ vmq_datapath_create(const unsigned int *lcores, uint16_t n_workers)
 {
 	size_t rcu_bytes = rte_rcu_qsbr_get_memsize(n_workers);
 	struct vmq_datapath *dp;
+	int ret = -ENOMEM;
 	uint16_t i;
 
 	dp = rte_zmalloc("vmq_datapath", sizeof(*dp) + n_workers * sizeof(dp->workers[0]),
 		RTE_CACHE_LINE_SIZE);
 	if (dp == NULL)
-		goto no_memory;
+		goto free_dp;
 	STAILQ_INIT(&dp->fresh_garbage);
 	STAILQ_INIT(&dp->aged_garbage);
 	dp->rcu = rte_zmalloc("vmq_rcu", rcu_bytes, RTE_CACHE_LINE_SIZE);
 	if (dp->rcu == NULL)
-		goto no_memory;
+		goto free_dp;
 	rte_rcu_qsbr_init(dp->rcu, n_workers);
 	dp->n_workers = n_workers;
 	for (i = 0; i < n_workers; i++) {
 		dp->workers[i].dp = dp;
 		dp->workers[i].lcore_id = lcores[i];
 		dp->workers[i].number = i;
+		dp->workers[i].cycles_per_us = RTE_MAX(rte_get_tsc_hz() / US_PER_S, UINT64_C(1));
 		SLIST_INIT(&dp->workers[i].backlogged);
+		ret = sleep_open(&dp->workers[i]);
+		if (ret < 0)
+			goto close_workers;
 	}
 	return dp;
 
-no_memory:
+close_workers:
+	while (i-- > 0)
+		sleep_close(&dp->workers[i]);
+	rte_free(dp->rcu);
+free_dp:
 	rte_free(dp);
-	rte_errno = ENOMEM;
+	rte_errno = -ret;
 	return NULL;
+}
+
+void
+vmq_datapath_set_workers(struct vmq_datapath *dp, const struct vmq_worker_params *params)
+{
+	uint16_t i;
+
+	for (i = 0; i < dp->n_workers; i++) {
+		dp->workers[i].mode = params->mode;
+		dp->workers[i].max_sleep_us = params->max_sleep_us;
+	}
 }
 
 /* Stop the first n workers. */
@@ -51,8 +72,10 @@ stop_workers(struct vmq_datapath *dp, uint16_t n)
 {
 	uint16_t i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		atomic_store(&dp->workers[i].stop, true);
+		worker_wake(&dp->workers[i]);
+	}
 	for (i = 0; i < n; i++) {
 		rte_eal_wait_lcore(dp->workers[i].lcore_id);
 		rte_rcu_qsbr_thread_unregister(dp->rcu, dp->workers[i].number);
@@ -104,8 +127,10 @@ vmq_datapath_free(struct vmq_datapath *dp)
 	if (dp == NULL)
 		return;
 	vmq_datapath_reclaim(dp); /* frees all: no worker runs */
-	for (i = 0; i < dp->n_workers; i++)
+	for (i = 0; i < dp->n_workers; i++) {
 		destroy_work(atomic_load(&dp->workers[i].work));
+		sleep_close(&dp->workers[i]);
+	}
 	rte_free(dp->rcu);
 	rte_free(dp);
 }
@@ -130,6 +155,17 @@ vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker, struct vmq_
 	stats->polls = vmq_counter_get(&w->polls);
 	stats->idle_polls = vmq_counter_get(&w->idle_polls);
 	stats->packets = vmq_counter_get(&w->packets);
+	stats->bursts = vmq_counter_get(&w->bursts);
+	stats->served = vmq_counter_get(&w->served);
+	/* Parts before the whole: they never make more than it. */
+	stats->busy_cycles = vmq_counter_get(&w->busy_cycles);
+	stats->sleep_cycles = vmq_counter_get(&w->sleep_cycles);
+	stats->cycles = vmq_counter_get(&w->cycles);
+	stats->sleeps = vmq_counter_get(&w->sleeps);
+	stats->mode = w->mode;
+	stats->max_sleep_us = w->max_sleep_us;
+	stats->fallback = fallback_text(
+		atomic_load_explicit(&w->fallback, memory_order_relaxed));
 }
 
 int
@@ -155,6 +191,7 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 	old = atomic_exchange_explicit(&dp->workers[worker].work, work, memory_order_acq_rel);
 	if (old != NULL)
 		garbage_add(dp, destroy_work, old);
+	worker_wake(&dp->workers[worker]);
 	return 0;
 }
 
@@ -167,13 +204,25 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
  */
 #define GRACE_PERIODS 2
 
+/* A grace period begins; no worker sleeps through it. */
+static uint64_t
+begin_grace_period(struct vmq_datapath *dp)
+{
+	const uint64_t token = rte_rcu_qsbr_start(dp->rcu);
+	uint16_t i;
+
+	for (i = 0; i < dp->n_workers; i++)
+		worker_wake(&dp->workers[i]);
+	return token;
+}
+
 static void
 wait_for_workers(struct vmq_datapath *dp)
 {
 	unsigned int i;
 
 	for (i = 0; i < GRACE_PERIODS; i++)
-		rte_rcu_qsbr_synchronize(dp->rcu, RTE_QSBR_THRID_INVALID);
+		rte_rcu_qsbr_check(dp->rcu, begin_grace_period(dp), true);
 }
 
 static void
@@ -210,7 +259,7 @@ garbage_add(struct vmq_datapath *dp, void (*destroy)(void *object), void *object
 	}
 	garbage->destroy = destroy;
 	garbage->object = object;
-	garbage->token = rte_rcu_qsbr_start(dp->rcu);
+	garbage->token = begin_grace_period(dp);
 	STAILQ_INSERT_TAIL(&dp->fresh_garbage, garbage, next);
 	vmq_datapath_reclaim(dp);
 }
@@ -234,7 +283,7 @@ vmq_datapath_reclaim(struct vmq_datapath *dp)
 		garbage = STAILQ_FIRST(&dp->fresh_garbage);
 		STAILQ_REMOVE_HEAD(&dp->fresh_garbage, next);
 		if (token == 0) /* the second period is the same for all of them */
-			token = rte_rcu_qsbr_start(dp->rcu);
+			token = begin_grace_period(dp);
 		garbage->token = token;
 		STAILQ_INSERT_TAIL(&dp->aged_garbage, garbage, next);
 	}

@@ -13,6 +13,7 @@
 
 #include <sys/queue.h>
 
+#include <rte_epoll.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
@@ -67,6 +68,7 @@ struct vmq_dp_source {
 	struct vmq_dp_view *seen __rte_cache_aligned; /* what gathered packets go by */
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
 	uint32_t n_dirty;
+	bool backends_receive; /* some queue's backend has to be asked for packets */
 	uint16_t dirty[VMQ_GATHER_MAX]; /* indices in seen of queues with something gathered */
 } __rte_cache_aligned;
 
@@ -78,17 +80,41 @@ struct work {
 	struct vmq_dp_queue **queues;
 };
 
+/* Why a worker that should wait for interrupts does not. */
+enum fallback {
+	FALLBACK_NONE,
+	FALLBACK_PORT,
+	FALLBACK_BACKEND,
+	FALLBACK_OTHERS,
+};
+
 struct worker {
 	_Atomic(struct work *) work; /* control: wo; worker: ro */
 	_Atomic bool stop; /* control: wo; worker: ro */
 	struct vmq_datapath *dp;
 	unsigned int lcore_id;
 	uint16_t number;
+	/* control, before it starts */
+	enum vmq_worker_mode mode;
+	uint32_t max_sleep_us;
+	uint64_t cycles_per_us; /* of the TSC */
+	int wake_fd; /* control: wo; worker: ro */
+	int epoll_fd; /* of interrupts, and wake_fd */
 
 	/* the worker's own */
 	vmq_counter_t polls __rte_cache_aligned;
 	vmq_counter_t idle_polls;
 	vmq_counter_t packets;
+	vmq_counter_t bursts;
+	vmq_counter_t served;
+	vmq_counter_t cycles;
+	vmq_counter_t busy_cycles;
+	vmq_counter_t sleep_cycles;
+	vmq_counter_t sleeps;
+	_Atomic enum fallback fallback; /* worker: wo */
+	bool connected; /* the interrupts of its sources wake it */
+	bool armed; /* they are switched on */
+	struct rte_epoll_event wake_event;
 	/* Queues served here for sources of this worker, with something in the backlog. */
 	SLIST_HEAD(, vmq_dp_queue) backlogged;
 } __rte_cache_aligned;
@@ -114,6 +140,33 @@ struct vmq_datapath {
 
 /* Loop of a worker; the argument is struct worker. */
 int worker_main(void *arg);
+
+/*
+ * Cut a worker's sleep short: it must see what was published, or answer for RCU.
+ * Control thread; after the store that the worker is to see.
+ */
+void worker_wake(struct worker *worker);
+
+/*
+ * sleep.c, for worker_main(). open and close: control, once; begin and end: around the
+ * loop; enter and leave: around a list of work, which may be NULL for leave.
+ */
+int sleep_open(struct worker *worker);
+void sleep_close(struct worker *worker);
+void sleep_begin(struct worker *worker);
+void sleep_end(struct worker *worker);
+void sleep_enter(struct worker *worker, const struct work *work);
+void sleep_leave(struct worker *worker, const struct work *work);
+
+/*
+ * Nothing has moved for so long: sleep, or not yet. Returns whether it slept. Once there
+ * is work again: sleep_over(). work may be NULL.
+ */
+bool sleep_idle(struct worker *worker, const struct work *work, uint64_t idle_cycles);
+void sleep_over(struct worker *worker, const struct work *work);
+
+/* NULL for FALLBACK_NONE */
+const char *fallback_text(enum fallback fallback);
 
 /*
  * One turn of a source: receive, classify, gather, deliver. Returns the number of

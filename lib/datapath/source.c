@@ -73,14 +73,21 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 
 /* Queues that this worker has come to serve may have something waiting already. */
 static void
-take_over(const struct vmq_dp_view *view, struct worker *worker)
+take_over(struct vmq_dp_source *source, const struct vmq_dp_view *view, struct worker *worker)
 {
+	struct vmq_dp_queue *queue;
 	uint16_t i;
 
-	for (i = 0; i < view->n_queues; i++)
-		if (queue_is_served_by(view->queues[i], VMQ_SERVE_SOURCE) &&
-			queue_has_backlog(view->queues[i]))
-			queue_add_backlogged(view->queues[i], worker);
+	source->backends_receive = false;
+	for (i = 0; i < view->n_queues; i++) {
+		queue = view->queues[i];
+		if (!queue_is_served_by(queue, VMQ_SERVE_SOURCE))
+			continue;
+		if (vmq_backend_receives(queue->backend))
+			source->backends_receive = true;
+		if (queue_has_backlog(queue))
+			queue_add_backlogged(queue, worker);
+	}
 }
 
 uint16_t
@@ -98,13 +105,14 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		/* Buffers of a block that is to go may be in it. */
 		rte_mempool_cache_flush(NULL, source->pool);
 		if (view != NULL)
-			take_over(view, worker);
+			take_over(source, view, worker);
 	}
 	if (unlikely(view == NULL))
 		return 0;
 
 	n = rte_eth_rx_burst(source->port_id, source->rx_queue, packets, VMQ_BURST);
 	if (n > 0) {
+		vmq_counter_add(&worker->bursts, 1);
 		vmq_classifier_lookup(view->classifier, packets, n, classes, 0);
 		gather(source, packets, classes, n, worker);
 	}

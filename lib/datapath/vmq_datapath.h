@@ -9,7 +9,8 @@
  * @file
  * The data path: workers that receive, steer in software, and deliver.
  *
- * A worker is one lcore that polls. A source is the Rx queue of an adapter's default
+ * A worker is one lcore that polls, and may sleep while there is nothing to do. A
+ * source is the Rx queue of an adapter's default
  * queue: one worker polls it, classifies its packets, gathers them for each queue
  * and delivers full bursts. A queue is served by one worker (its affinity): if that
  * is the source's worker it delivers at once, else packets are handed over in a ring.
@@ -70,6 +71,40 @@ void vmq_datapath_stop(struct vmq_datapath *dp);
 /** NULL is allowed. The workers must be stopped, sources and queues freed. */
 void vmq_datapath_free(struct vmq_datapath *dp);
 
+/** What a worker does when there is nothing to do. */
+enum vmq_worker_mode {
+	VMQ_WORKER_POLL, /**< Go on looking, with all of its CPU. */
+	/**
+	 * Sleep for a part of the time that it has been idle, up to a bound; the first
+	 * packet makes it poll again.
+	 */
+	VMQ_WORKER_ADAPTIVE,
+	/**
+	 * Wait for the ports' receive interrupts. What has none is looked at as by an
+	 * adaptive worker; struct vmq_worker_stats says why.
+	 */
+	VMQ_WORKER_INTERRUPT,
+	VMQ_WORKER_MODE_COUNT, /* not a mode */
+};
+
+/** @return "poll", "adaptive", "interrupt"; NULL for a value out of range. */
+const char *vmq_worker_mode_name(enum vmq_worker_mode mode);
+
+/** Longest sleep of an adaptive worker that can be asked for, in microseconds. */
+#define VMQ_WORKER_SLEEP_US_MAX 100000
+
+struct vmq_worker_params {
+	enum vmq_worker_mode mode;
+	/**
+	 * Longest sleep, in microseconds: what a packet may have to wait for after
+	 * idleness. Where another worker delivers it, it may have to wait for both.
+	 */
+	uint32_t max_sleep_us;
+};
+
+/** For all workers, before they start; without it they poll. */
+void vmq_datapath_set_workers(struct vmq_datapath *dp, const struct vmq_worker_params *params);
+
 uint16_t vmq_datapath_workers(const struct vmq_datapath *dp);
 
 /** NUMA node of a worker. */
@@ -80,6 +115,15 @@ struct vmq_worker_stats {
 	uint64_t polls; /**< Turns of its loop. */
 	uint64_t idle_polls; /**< Of these, turns without work. */
 	uint64_t packets; /**< Received from sources. */
+	uint64_t bursts; /**< Receive calls that had packets; packets / bursts is the mean burst. */
+	uint64_t served; /**< Delivered from backlogs. */
+	uint64_t cycles; /**< Of the TSC (rte_get_tsc_hz()) since it started. */
+	uint64_t busy_cycles; /**< Of these, in turns with work. */
+	uint64_t sleep_cycles; /**< Of these, asleep. What is left was idle polling. */
+	uint64_t sleeps;
+	enum vmq_worker_mode mode;
+	uint32_t max_sleep_us;
+	const char *fallback; /**< Why it does not wait for interrupts as it should, or NULL. */
 };
 
 void vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker,

@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <rte_cycles.h>
 #include <rte_pause.h>
 
 #include "dp_private.h"
@@ -45,6 +46,7 @@ turn(struct worker *worker, const struct work *work)
 	if (!SLIST_EMPTY(&worker->backlogged))
 		served += serve_backlogged(worker);
 	vmq_counter_add(&worker->packets, received);
+	vmq_counter_add(&worker->served, served);
 	return received + served;
 }
 
@@ -62,28 +64,69 @@ flush_all(struct worker *worker, const struct work *work)
 	}
 }
 
+static void
+change_work(struct worker *worker, const struct work *old, const struct work *new)
+{
+	flush_all(worker, old);
+	if (old != NULL)
+		sleep_leave(worker, old);
+	if (new != NULL)
+		sleep_enter(worker, new);
+}
+
+/* Nothing to do: sleep if it is time. Returns the time. */
+static uint64_t
+rest(struct worker *worker, const struct work *work, uint64_t idle_since, uint64_t now)
+{
+	uint64_t before = now;
+
+	if (!sleep_idle(worker, work, now - idle_since)) {
+		rte_pause();
+		return now;
+	}
+	now = rte_rdtsc();
+	vmq_counter_add(&worker->sleeps, 1);
+	vmq_counter_add(&worker->cycles, now - before);
+	vmq_counter_add(&worker->sleep_cycles, now - before);
+	return now;
+}
+
 int
 worker_main(void *arg)
 {
 	struct worker *worker = arg;
 	struct rte_rcu_qsbr *rcu = worker->dp->rcu;
 	struct work *work = NULL, *next;
+	uint64_t idle_since, last, now;
+	bool worked;
 
+	sleep_begin(worker);
 	rte_rcu_qsbr_thread_online(rcu, worker->number);
+	idle_since = last = rte_rdtsc();
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		next = atomic_load_explicit(&worker->work, memory_order_acquire);
 		if (unlikely(next != work)) {
-			flush_all(worker, work);
+			change_work(worker, work, next);
 			work = next;
 		}
-		vmq_counter_add(&worker->polls, 1);
-		if (work == NULL || turn(worker, work) == 0) {
-			vmq_counter_add(&worker->idle_polls, 1);
-			rte_pause();
-		}
+		worked = work != NULL && turn(worker, work) > 0;
 		rte_rcu_qsbr_quiescent(rcu, worker->number);
+
+		now = rte_rdtsc();
+		vmq_counter_add(&worker->polls, 1);
+		vmq_counter_add(&worker->cycles, now - last);
+		if (worked) {
+			vmq_counter_add(&worker->busy_cycles, now - last);
+			idle_since = now;
+			sleep_over(worker, work);
+		} else {
+			vmq_counter_add(&worker->idle_polls, 1);
+			now = rest(worker, work, idle_since, now);
+		}
+		last = now;
 	}
-	flush_all(worker, work);
+	change_work(worker, work, NULL);
 	rte_rcu_qsbr_thread_offline(rcu, worker->number);
+	sleep_end(worker);
 	return 0;
 }

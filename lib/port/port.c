@@ -55,7 +55,12 @@ configure(struct vmq_port *port, const struct vmq_port_params *params, struct vm
 	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->tx_queues = RTE_MIN(params->tx_queues, info.max_tx_queues);
+	conf.intr_conf.rxq = params->rx_interrupts;
 	ret = rte_eth_dev_configure(port->id, 1, port->tx_queues, &conf);
+	if (ret < 0 && params->rx_interrupts) {
+		conf.intr_conf.rxq = 0; /* its worker finds out, and says it */
+		ret = rte_eth_dev_configure(port->id, 1, port->tx_queues, &conf);
+	}
 	/* net_tap makes as many queues of each kind as of the other, or refuses. */
 	if (ret < 0 && port->tx_queues > 1) {
 		port->tx_queues = 1;

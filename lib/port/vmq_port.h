@@ -19,6 +19,7 @@ struct vmq_port_params {
 	const char *device; /**< PCI address, or device arguments of a vdev. */
 	uint16_t rx_descriptors; /**< The driver may want another number. */
 	uint16_t tx_queues; /**< One for each worker; fewer if the port has not so many. */
+	bool rx_interrupts; /**< Make them possible, where the driver has them. */
 	uint16_t mtu; /**< In bytes, without Ethernet header and tags. */
 };
 

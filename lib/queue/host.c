@@ -23,12 +23,19 @@ vmq_host_create(const unsigned int *lcores, uint16_t n_workers)
 	host->jobs = vmq_jobs_create();
 	if (host->jobs != NULL)
 		host->dp = vmq_datapath_create(lcores, n_workers);
-	if (host->dp == NULL) {
+	if (host->dp == NULL || load_open(host) < 0) {
+		vmq_datapath_free(host->dp);
 		vmq_jobs_destroy(host->jobs);
 		free(host);
 		return NULL;
 	}
 	return host;
+}
+
+void
+vmq_host_set_workers(struct vmq_host *host, const struct vmq_worker_params *params)
+{
+	vmq_datapath_set_workers(host->dp, params);
 }
 
 int
@@ -50,6 +57,7 @@ vmq_host_free(struct vmq_host *host)
 		return;
 	vmq_jobs_destroy(host->jobs);
 	vmq_datapath_free(host->dp);
+	free(host->windows);
 	free(host);
 }
 
@@ -78,15 +86,18 @@ adapter_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 		queue = adapter->queues[i];
 		if (queue == NULL)
 			continue;
-		if (queue->state == VMQ_QUEUE_FREEING)
+		if (queue->state == VMQ_QUEUE_FREEING) {
+			adapter->host->quiet = false;
 			queue_free_progress(queue);
-		else if (queue->dp != NULL)
+		} else if (queue->dp != NULL) {
 			vmq_pool_tick(queue->pool, now_ms);
+		}
 	}
 	adapter_look_at_links(adapter, now_ms);
 	/* A new view, if only as a sign to the worker to flush its cache. */
 	queue = adapter->queues[VMQ_DEFAULT_QUEUE_ID];
 	if (queue->pool != NULL && vmq_pool_is_retiring(queue->pool)) {
+		adapter->host->quiet = false;
 		adapter->unpublished = true;
 		adapter_publish(adapter, NULL);
 	}
@@ -99,10 +110,17 @@ vmq_host_progress(struct vmq_host *host)
 	struct vmq_adapter *adapter;
 
 	vmq_jobs_finish(host->jobs, false);
+	host->quiet = !load_progress(host, now_ms);
 	STAILQ_FOREACH(adapter, &host->adapters, next)
 		if (!adapter->halted)
 			adapter_progress(adapter, now_ms);
 	vmq_datapath_reclaim(host->dp);
+}
+
+bool
+vmq_host_is_quiet(const struct vmq_host *host)
+{
+	return host->quiet;
 }
 
 struct vmq_datapath *

@@ -82,7 +82,19 @@ struct vmq_host {
 	struct vmq_jobs *jobs;
 	STAILQ_HEAD(, vmq_adapter) adapters;
 	unsigned int next_number;
+	/* load.c */
+	struct worker_window *windows; /* one for each worker */
+	uint64_t window_since_ms;
+	uint64_t moved; /* packets, of all workers */
+	bool quiet; /* the last vmq_host_progress() had nothing to do */
 };
+
+/*
+ * load.c: what the workers do. load_open() returns -1 without memory; load_progress()
+ * whether packets have moved since the last call.
+ */
+int load_open(struct vmq_host *host);
+bool load_progress(struct vmq_host *host, uint64_t now_ms);
 
 /* adapter.c */
 struct queue *adapter_queue(const struct vmq_adapter *adapter, uint32_t id);

@@ -87,6 +87,12 @@ GOOD = {
     "in_memory false without hugepages": change(("/eal/in_memory", False)),
     "a worker may share the CPU of the main core": change(
         ("/eal/workers", [MAIN]), ("/queues/0/affinity", [MAIN])),
+    "workers that poll": change(("/workers", {"mode": "poll"})),
+    "workers that sleep as long as they can": change(
+        ("/workers", {"mode": "adaptive", "max_sleep_us": 100000})),
+    "workers that wait for interrupts": change(
+        ("/workers", {"mode": "interrupt", "max_sleep_us": 1})),
+    "workers as they are by default": change(("/workers", {})),
     "memory_mb with room": change(("/eal/memory_mb", 1024)),
     "every key of eal": change(("/eal/file_prefix", "vm.q-1"),
                                ("/eal/extra_args", ["--iova-mode=va", "--no-telemetry"])),
@@ -198,6 +204,21 @@ BAD = {
                                             'key "device" is missing'),
     "no adapter where there are two": bad([("/queues/0/adapter", DELETE)], "/queues/0",
                                           '"nic0", "nic1"', False),
+    "unknown key of the workers": bad([("/workers", {"sleep_us": 5})], "/workers/sleep_us",
+                                      'allowed here: "mode" "max_sleep_us"'),
+    # the mode of the workers
+    "a mode like one": bad([("/workers", {"mode": "adaptative"})], "/workers/mode",
+                           'did you mean "adaptive"?'),
+    "a mode like none": bad([("/workers", {"mode": "lazy"})], "/workers/mode",
+                            'one of "adaptive", "interrupt", "poll"'),
+    "a mode that is a number": bad([("/workers", {"mode": 1})], "/workers/mode",
+                                   "must be a string"),
+    "no sleep at all": bad([("/workers", {"max_sleep_us": 0})], "/workers/max_sleep_us",
+                           "0 is out of range"),
+    "too long a sleep": bad([("/workers", {"max_sleep_us": 100001})], "/workers/max_sleep_us",
+                            "1 to 100000"),
+    "a sleep of workers that poll": bad([("/workers", {"mode": "poll", "max_sleep_us": 5})],
+                                        "/workers/max_sleep_us", "do not sleep"),
     # types
     "the document is an array": Bad([], [("", "must be an object, found an array")], True),
     "the document is a number": Bad(1, [("", "must be an object, found an integer")], True),

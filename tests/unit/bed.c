@@ -188,6 +188,8 @@ bed_make(const struct bed_options *options)
 	bed->dp = vmq_datapath_create(unit_lcores, UNIT_WORKERS);
 	assert_non_null(bed->dp);
 	assert_int_equal(vmq_datapath_workers(bed->dp), UNIT_WORKERS);
+	if (options->workers != NULL)
+		vmq_datapath_set_workers(bed->dp, options->workers);
 	bed->source = vmq_dp_source_create(bed->dp, 0, vmq_port_id(bed->port), 0, bed->source_pool);
 	assert_non_null(bed->source);
 	bed->filters = vmq_filter_set_create();

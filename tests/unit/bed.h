@@ -63,6 +63,7 @@ struct bed_options {
 	bool holds; /* their backends hold */
 	bool one_pool; /* queue 0 waits in the pool received into */
 	uint32_t reserve; /* of queue 0 */
+	const struct vmq_worker_params *workers; /* NULL: they poll */
 	const char *capture; /* receive this file for ever instead of from a ring */
 };
 
