@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The VMQ authors
+"""vmq-bench as a user runs it: real runs, short ones; what the figures are is not tested."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from vmq_test.daemon import VMQD
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BENCH = TOP / "usertools" / "vmq-bench"
+MEMORY = VMQD.parents[2] / "tests" / "bench" / "bench_memory"
+
+
+def bench(*words, status=0, seconds=300):
+    done = subprocess.run([str(BENCH), *map(str, words)], capture_output=True, text=True,
+                          timeout=seconds, check=False, cwd="/")
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def testpmd(need):
+    need(shutil.which("dpdk-testpmd"), "dpdk-testpmd is missing: apt-get install dpdk-dev")
+
+
+def check_figures(result):
+    for figure in result["figures"]:
+        assert figure["min"] <= figure["median"] <= figure["max"] or figure["unit"] == "", figure
+        assert figure["values"] and all(value > 0 for value in figure["values"]), figure
+    assert result["machine"]["cpu"] and result["versions"]["kernel"] == os.uname().release
+
+
+def test_steer_makes_a_curve_of_real_runs_and_draws_it(tmp_path, testpmd):
+    out = tmp_path / "steer.json"
+    done = bench("steer", "--vms", "1,3", "--runs", 1, "--seconds", 0.5, "--vmqd", VMQD,
+                 "--no-ovs", "--json", out, "--plots", tmp_path / "plots")
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert [point["vms"] for point in result["curve"]["points"]] == [1, 3]
+    for point in result["curve"]["points"]:
+        assert point["mpps"] > 0 and point["ratio_rxonly"] == pytest.approx(
+            point["mpps"] / point["rxonly_mpps"], rel=0.01)
+        assert any(float(said) == pytest.approx(point["mpps"], abs=0.001)
+                   for said in re.findall(r"([\d.]+) Mpps", done.stdout))
+    assert re.search(r"vmqd / vmqd .*chance", done.stdout)
+    page = (tmp_path / "plots" / "index.html").read_text(encoding="utf-8")
+    pictures = sorted(path.name for path in (tmp_path / "plots").glob("steer-*"))
+    assert len(pictures) == 2 and all(f'"{name}"' in page for name in pictures)
+    assert (tmp_path / "plots" / pictures[0]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_filters_and_flows_are_in_the_traffic(tmp_path, testpmd):
+    """A run that steered a frame to the default queue would have been refused."""
+    for words, points in ((("--filters", "8,40"), [8, 40]), (("--flows", "3"), [4])):
+        out = tmp_path / "steer.json"
+        bench("steer", "--vms", 4, *words, "--runs", 1, "--seconds", 0.5, "--vmqd", VMQD,
+              "--no-ovs", "--json", out)
+        curve = json.loads(out.read_text(encoding="utf-8"))["curve"]
+        assert [point[curve["over"]] for point in curve["points"]] == points
+
+
+def test_memory_runs(tmp_path, need):
+    need(MEMORY.exists(), f"{MEMORY} is missing: meson compile -C build")
+    out = tmp_path / "memory.json"
+    bench("memory", "--runs", 1, "--bench", MEMORY, "--json", out)
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert result["burst_ratio"] > 0 and result["lifecycle_ratio"] > 0
+
+
+def result_of(path, **medians):
+    path.write_text(json.dumps({"bench": "steer", "machine": {"cores": len(medians)}, "figures": [
+        {"name": name, "unit": "Mpps", "better": "lower" if name == "cost" else "higher",
+         "median": median, "min": median - 1, "max": median + 1, "values": [median]}
+        for name, median in medians.items()]}), encoding="utf-8")
+    return path
+
+
+def test_compare_says_what_has_changed_beyond_the_spread(tmp_path):
+    old = result_of(tmp_path / "old.json", a=10, b=10, c=10, cost=10, gone=1)
+    new = result_of(tmp_path / "new.json", a=10.5, b=13, c=7, cost=7)
+    done = bench("compare", old, new, "--json", "-")
+    verdicts = {row["name"]: row["verdict"] for row in json.loads(done.stdout)["figures"]}
+    assert verdicts == {"a": "same", "b": "better", "c": "worse", "cost": "better"}
+    assert "gone" in done.stderr and "machine: cores: 5 -> 4" in done.stderr
+    assert "2 better, 1 worse, 1 within the spread" in done.stderr
+
+
+@pytest.mark.parametrize("words, status, message", [
+    (("steer", "--vms", "0"), 2, "--vms: 1 to 1024"),
+    (("steer", "--vms", "1,2", "--flows", "1,2"), 2, "one curve at a time"),
+    (("steer", "--vms", "9", "--filters", "4"), 2, "--filters: from the number of VMs"),
+    (("steer", "--runs", "0"), 2, "--runs: at least one"),
+    (("steer", "--vmqd", "/nowhere/vmqd"), 1, "/nowhere/vmqd is missing"),
+    (("compare", "/nowhere/a", "/nowhere/b"), 1, "/nowhere/a"),
+    (("nothing",), 2, "invalid choice"),
+])
+def test_bad_use_is_refused(words, status, message):
+    assert message in bench(*words, status=status).stderr
+
+
+def test_compare_refuses_what_is_no_result(tmp_path):
+    good = result_of(tmp_path / "good.json", a=1)
+    other = tmp_path / "other.json"
+    for text, message in (("{", "other.json"), ("[]", "no figures"),
+                          ('{"bench": "memory", "figures": []}', "is a result of")):
+        other.write_text(text, encoding="utf-8")
+        assert message in bench("compare", good, other, status=1).stderr
