@@ -31,6 +31,8 @@
 
 #include <vmq_base.h>
 
+#include "vmq_steer.h"
+
 /** What a rule asks of a frame's VLAN. */
 enum vmq_vlan_test {
 	VMQ_VLAN_ANY, /**< No test: untagged and every VLAN (NDIS 6.30). */

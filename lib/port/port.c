@@ -10,24 +10,12 @@
 
 #include <rte_errno.h>
 
-#include "vmq_port.h"
+#include "port_private.h"
 
 #define TX_DESCRIPTORS 1024
 
-struct vmq_port {
-	uint16_t id;
-	uint16_t rx_descriptors;
-	uint16_t tx_descriptors;
-	uint16_t tx_queues;
-	uint16_t mtu;
-	int node;
-	bool started;
-	char device[256]; /* as in the document, for messages */
-};
-
-/* The sentence for a step that failed, with what the driver said about it. */
-static int
-step_failed(const struct vmq_port *port, const char *step, int ret, uint64_t mark,
+int
+port_step_failed(const struct vmq_port *port, const char *step, int ret, uint64_t mark,
 	struct vmq_error *err)
 {
 	char said[256];
@@ -47,7 +35,7 @@ configure(struct vmq_port *port, const struct vmq_port_params *params, struct vm
 
 	ret = rte_eth_dev_info_get(port->id, &info);
 	if (ret < 0)
-		return step_failed(port, "device information", ret, mark, err);
+		return port_step_failed(port, "device information", ret, mark, err);
 	if (params->mtu > info.max_mtu || params->mtu < info.min_mtu)
 		return vmq_error_errno(err, EINVAL, "device %s: its mtu can be %u to %u, not %u",
 			port->device, info.min_mtu, info.max_mtu, params->mtu);
@@ -67,15 +55,16 @@ configure(struct vmq_port *port, const struct vmq_port_params *params, struct vm
 		ret = rte_eth_dev_configure(port->id, 1, port->tx_queues, &conf);
 	}
 	if (ret < 0)
-		return step_failed(port, "configure", ret, mark, err);
+		return port_step_failed(port, "configure", ret, mark, err);
 	ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &port->rx_descriptors,
 		&port->tx_descriptors);
 	if (ret < 0)
-		return step_failed(port, "descriptors", ret, mark, err);
+		return port_step_failed(port, "descriptors", ret, mark, err);
 	if (port->rx_descriptors != params->rx_descriptors)
 		VMQ_LOG(NOTICE, "device %s: %u Rx descriptors, not %u: the driver asks for it\n",
 			port->device, port->rx_descriptors, params->rx_descriptors);
 	port->node = rte_eth_dev_socket_id(port->id);
+	port->rx_queues = 1;
 	return 0;
 }
 
@@ -118,31 +107,36 @@ ignore_unsupported(int ret)
 }
 
 int
-vmq_port_start(struct vmq_port *port, struct rte_mempool *rx_pool, struct vmq_error *err)
+vmq_port_start(struct vmq_port *port, struct rte_mempool *rx_pool,
+	struct rte_mempool *const *slot_pools, struct vmq_error *err)
 {
 	unsigned int node = port->node >= 0 ? (unsigned int)port->node : (unsigned int)SOCKET_ID_ANY;
 	uint64_t mark = vmq_log_mark();
 	uint16_t i;
 	int ret;
 
-	ret = rte_eth_rx_queue_setup(port->id, 0, port->rx_descriptors, node, NULL, rx_pool);
-	if (ret < 0)
-		return step_failed(port, "Rx queue", ret, mark, err);
+	for (i = 0; i < port->rx_queues; i++) {
+		ret = rte_eth_rx_queue_setup(port->id, i, port_ring_of(port, i), node, NULL,
+			port_pool_of(port, i, rx_pool, slot_pools));
+		if (ret < 0)
+			return port_step_failed(port, "Rx queue", ret, mark, err);
+	}
 	for (i = 0; i < port->tx_queues; i++) {
 		ret = rte_eth_tx_queue_setup(port->id, i, port->tx_descriptors, node, NULL);
 		if (ret < 0)
-			return step_failed(port, "Tx queue", ret, mark, err);
+			return port_step_failed(port, "Tx queue", ret, mark, err);
 	}
 	ret = rte_eth_dev_start(port->id);
 	if (ret < 0)
-		return step_failed(port, "start", ret, mark, err);
+		return port_step_failed(port, "start", ret, mark, err);
 	port->started = true;
 	ret = ignore_unsupported(rte_eth_promiscuous_enable(port->id));
 	if (ret < 0)
-		return step_failed(port, "promiscuous mode", ret, mark, err);
+		return port_step_failed(port, "promiscuous mode", ret, mark, err);
 	ret = ignore_unsupported(rte_eth_allmulticast_enable(port->id));
 	if (ret < 0)
-		return step_failed(port, "all-multicast mode", ret, mark, err);
+		return port_step_failed(port, "all-multicast mode", ret, mark, err);
+	port_stop_vlan_filter(port);
 	return 0;
 }
 
@@ -166,6 +160,7 @@ vmq_port_close(struct vmq_port *port)
 		return;
 	vmq_port_stop(port);
 	vmq_device_detach(port->id);
+	free(port->slots);
 	free(port);
 }
 

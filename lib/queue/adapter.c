@@ -215,7 +215,7 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		goto fail;
 	}
 	queue_set_state(queue, VMQ_QUEUE_RUNNING);
-	ret = -vmq_port_start(adapter->port, vmq_pool_mempool(queue->pool), err);
+	ret = -vmq_port_start(adapter->port, vmq_pool_mempool(queue->pool), NULL, err);
 	if (ret != 0)
 		goto fail;
 	adapter->source = vmq_dp_source_create(host->dp, adapter->source_worker,

@@ -427,7 +427,7 @@ measure_growth(unsigned int n)
 	pool = make_pool(shmem, BUFFERS, 2 * BUFFERS);
 	vmq_pool_set_callback(pool, on_pool_event, &growth);
 	port = vmq_port_open(&params, &err);
-	if (port == NULL || vmq_port_start(port, vmq_pool_mempool(pool), &err) < 0)
+	if (port == NULL || vmq_port_start(port, vmq_pool_mempool(pool), NULL, &err) < 0)
 		die("port", err.text);
 	receiver.port_id = vmq_port_id(port);
 	if (rte_eal_remote_launch(receive, &receiver, lcore) < 0)

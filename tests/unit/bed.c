@@ -167,7 +167,7 @@ make_port(struct bed *bed)
 		snprintf(device, sizeof(device), "net_ring%u", bed_number);
 	port = vmq_port_open(&(struct vmq_port_params){
 		.device = device, .rx_descriptors = 256, .tx_queues = 1, .mtu = 1500}, &err);
-	if (port == NULL || vmq_port_start(port, bed->source_pool, &err) != 0)
+	if (port == NULL || vmq_port_start(port, bed->source_pool, NULL, &err) != 0)
 		fail_msg("%s", err.text);
 	return port;
 }

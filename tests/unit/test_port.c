@@ -65,7 +65,7 @@ start_port(struct vmq_port *port)
 {
 	struct vmq_error err = {.text = ""};
 
-	if (vmq_port_start(port, pool, &err) != 0)
+	if (vmq_port_start(port, pool, NULL, &err) != 0)
 		fail_msg("%s", err.text);
 }
 
@@ -330,7 +330,7 @@ a_start_that_fails_says_why_and_leaves_the_port_open(void **state)
 	unit_census_take(&before);
 	snprintf(device, sizeof(device), "net_pcap3,rx_pcap=%s,infinite_rx=1", path);
 	port = open_port(device);
-	assert_true(vmq_port_start(port, small, &err) < 0);
+	assert_true(vmq_port_start(port, small, NULL, &err) < 0);
 	assert_non_null(strstr(err.text, "net_pcap3"));
 	assert_non_null(strstr(err.text, "Rx queue"));
 	assert_non_null(strstr(err.text, "At least 200 mbufs"));
@@ -363,6 +363,57 @@ a_port_gives_fewer_tx_queues_when_it_has_not_so_many(void **state)
 	free(path);
 }
 
+/* Rings come back to themselves: what is sent on Tx queue n is received on Rx queue n. */
+static void
+hardware_queues_have_a_pool_each(void **state)
+{
+	struct vmq_port_params port_params = params_of("net_ring_slots");
+	struct rte_mempool *pools[] = {unit_pool("slot 0", 512, 2048), unit_pool("slot 1", 512, 2048)};
+	struct vmq_port_slot_params params = {.n = 2, .rx_descriptors = 128, .vmdq = true};
+	struct vmq_port_capabilities can;
+	const struct vmq_port_slot *slots;
+	struct vmq_error err = {.text = ""};
+	struct rte_mbuf *packet;
+	struct vmq_port *port;
+	uint16_t n;
+
+	(void)state;
+	port_params.tx_queues = 3;
+	port = vmq_port_open(&port_params, &err);
+	assert_non_null(port);
+	assert_int_equal(vmq_port_configure_slots(port, &params, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "no VMDq"));
+	params.vmdq = false;
+	n = (uint16_t)vmq_port_configure_slots(port, &params, &err);
+	assert_int_equal(n, 2);
+	slots = vmq_port_slots(port, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(slots[0].rx_queue, 1);
+	assert_int_equal(slots[1].rx_queue, 2);
+	assert_int_equal(vmq_port_slot_buffers(port, 1), 128);
+	if (vmq_port_start(port, pool, pools, &err) != 0)
+		fail_msg("%s", err.text);
+	vmq_port_capabilities_get(port, &can);
+	assert_string_equal(can.driver, "net_ring");
+	assert_int_equal(can.vmdq_pools, 0);
+	assert_true(can.pools_grow);
+	packet = unit_packet(pool, "slot 1", 6);
+	assert_int_equal(rte_eth_tx_burst(vmq_port_id(port), slots[1].rx_queue, &packet, 1), 1);
+	assert_int_equal(rte_eth_rx_burst(vmq_port_id(port), 0, &packet, 1), 0);
+	assert_int_equal(rte_eth_rx_burst(vmq_port_id(port), slots[1].rx_queue, &packet, 1), 1);
+	rte_pktmbuf_free(packet);
+	vmq_port_stop(port);
+	/* As many as it has at most, and back again. */
+	params.n = UINT16_MAX;
+	assert_int_equal(vmq_port_configure_slots(port, &params, &err), can.rx_queues - 1);
+	params.n = 0;
+	assert_int_equal(vmq_port_configure_slots(port, &params, &err), 0);
+	start_port(port);
+	vmq_port_close(port);
+	rte_mempool_free(pools[0]);
+	rte_mempool_free(pools[1]);
+}
+
 int
 main(void)
 {
@@ -379,6 +430,7 @@ main(void)
 		cmocka_unit_test(an_unknown_device_is_refused),
 		cmocka_unit_test(a_start_that_fails_says_why_and_leaves_the_port_open),
 		cmocka_unit_test(a_port_gives_fewer_tx_queues_when_it_has_not_so_many),
+		cmocka_unit_test(hardware_queues_have_a_pool_each),
 	};
 
 	return cmocka_run_group_tests_name("port", tests, make_pool, free_pool);
