@@ -221,5 +221,6 @@ document_free(struct document *doc)
 	free(doc->eal.extra_args);
 	free(doc->eal.workers);
 	free(doc->eal.file_prefix);
+	free(doc->metrics_address);
 	free(doc);
 }

@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include <vmq_backend.h>
 #include <vmq_base.h>
@@ -108,6 +109,7 @@ struct doc_adapter {
 struct document {
 	struct doc_eal eal;
 	struct doc_workers workers;
+	char *metrics_address; /**< "127.0.0.1:9650"; NULL: no metrics over HTTP. */
 	struct doc_adapter *adapters;
 	size_t n_adapters;
 	struct doc_queue *queues;
@@ -159,6 +161,13 @@ bool doc_device_is_pci(const char *device);
 
 /** Memory that the document needs in all, in MiB, with EAL's own. */
 uint32_t document_memory_mb(const struct document *doc);
+
+/**
+ * "127.0.0.1:9650", "[::1]:9650".
+ *
+ * @return false: anything else.
+ */
+bool document_parse_address(const char *text, struct sockaddr_storage *to, socklen_t *length);
 
 void document_free(struct document *doc);
 

@@ -405,6 +405,7 @@ enum {
 	ROOT_WORKERS,
 	ROOT_ADAPTERS,
 	ROOT_QUEUES,
+	ROOT_METRICS,
 };
 
 /* In the order of decoding: queues look their adapters up. */
@@ -416,6 +417,7 @@ static const struct doc_field root_fields[] = {
 		.expect = "a list of at least one adapter, each with \"name\" and \"device\""},
 	[ROOT_QUEUES] = {"queues", .decode = doc_decode_queues,
 		.expect = "a list of queues, each with \"name\", \"vm\" and \"backend\""},
+	[ROOT_METRICS] = {"metrics", .decode = doc_decode_metrics, .encode = doc_encode_metrics},
 };
 
 void

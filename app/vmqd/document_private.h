@@ -285,6 +285,12 @@ void doc_decode_backend(struct doc_reader *r, const struct doc_path *at, json_t 
 json_t *doc_encode_backend(const struct document *doc, const struct doc_field *field,
 	const void *in);
 
+/* document_decode_metrics.c; out and in: struct document */
+void doc_decode_metrics(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out);
+json_t *doc_encode_metrics(const struct document *doc, const struct doc_field *field,
+	const void *in);
+
 /* document_check.c */
 
 static inline bool

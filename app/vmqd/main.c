@@ -20,9 +20,11 @@
 
 #include "document.h"
 #include "eal.h"
+#include "metrics.h"
 #include "options.h"
 #include "report.h"
 #include "system.h"
+#include "telemetry.h"
 
 /* Exit statuses; --help says the same. */
 #define EXIT_USAGE 2
@@ -72,6 +74,7 @@ struct control {
 	struct system *system;
 	struct report *report;
 	struct event *progress; /* a timer, set anew each time */
+	struct metrics *metrics; /* NULL: none */
 };
 
 static void
@@ -123,9 +126,30 @@ add_event(struct event *event, const struct timeval *timeout)
 	return event != NULL && event_add(event, timeout) == 0;
 }
 
-/* Run until a signal or the end of the time. Returns 0 or -errno. */
+/* Those who ask a running system for its figures. Returns 0, or -errno with the reason. */
 static int
-run(struct control *control, const struct options *options)
+open_watchers(struct control *control, struct vmq_error *err)
+{
+	const char *address = control->system->doc->metrics_address;
+	int ret;
+
+	ret = telemetry_open(control->base, control->system, err);
+	if (ret < 0 || address == NULL)
+		return ret;
+	control->metrics = metrics_open(control->base, address, control->system, err);
+	return control->metrics == NULL ? -EIO : 0;
+}
+
+static void
+close_watchers(struct control *control)
+{
+	metrics_close(control->metrics);
+	telemetry_close();
+}
+
+/* Run until a signal or the end of the time. Returns 0, or -errno with the reason in err. */
+static int
+run(struct control *control, const struct options *options, struct vmq_error *err)
 {
 	const struct timeval report_interval = interval(options->stats_interval);
 	const struct timeval progress_interval = interval(PROGRESS_MS / 1e3);
@@ -133,6 +157,7 @@ run(struct control *control, const struct options *options)
 	struct event *stop, *report, *jobs, *timeout;
 	int ret = -ENOMEM;
 
+	vmq_error_errno(err, ENOMEM, "the control loop failed");
 	control->base = event_base_new();
 	if (control->base == NULL)
 		return -ENOMEM;
@@ -144,8 +169,12 @@ run(struct control *control, const struct options *options)
 	timeout = event_new(control->base, -1, 0, on_stop, control);
 	if (add_event(stop, NULL) && add_event(report, &report_interval) &&
 		add_event(jobs, NULL) && add_event(control->progress, &progress_interval) &&
-		(options->seconds == 0 || add_event(timeout, &end)))
-		ret = event_base_dispatch(control->base) < 0 ? -EIO : 0;
+		(options->seconds == 0 || add_event(timeout, &end))) {
+		ret = open_watchers(control, err);
+		if (ret == 0)
+			ret = event_base_dispatch(control->base) < 0 ? -EIO : 0;
+		close_watchers(control);
+	}
 	if (timeout != NULL)
 		event_free(timeout);
 	if (control->progress != NULL)
@@ -203,8 +232,8 @@ serve(const struct document *doc, const struct options *options)
 		report_open(&report, &system, options, &err) < 0) {
 		fprintf(stderr, "vmqd: %s\n", err.text);
 		status = EXIT_FAILURE;
-	} else if (!stop_requested && run(&control, options) < 0) {
-		fprintf(stderr, "vmqd: the control loop failed\n");
+	} else if (!stop_requested && run(&control, options, &err) < 0) {
+		fprintf(stderr, "vmqd: %s\n", err.text);
 		status = EXIT_FAILURE;
 	}
 

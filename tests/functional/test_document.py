@@ -49,6 +49,7 @@ def base():
             {"name": "q2", "vm": "vm2", "adapter": "nic1", "memory": {"buffers": 64},
              "filters": [], "backend": {"type": "sink"}},
         ],
+        "metrics": {"address": "127.0.0.1:9650"},
     }
 
 
@@ -129,6 +130,8 @@ GOOD = {
     "an interface name of 15 bytes": change(("/queues/1/backend/device",
                                              "net_tap0,iface=" + "i" * 15)),
     "a device name of 63 bytes": change(("/queues/1/backend/device", "net_" + "n" * 59)),
+    "metrics over IPv6": change(("/metrics/address", "[::1]:65535")),
+    "metrics on a port of the kernel's choice": change(("/metrics/address", "0.0.0.0:0")),
     "the name of a bus": change(("/queues/1/backend/device", "vdev:net_null9")),
     "as many ports as there can be": {
         "eal": {"hugepages": False},
@@ -219,6 +222,26 @@ BAD = {
                             "1 to 100000"),
     "a sleep of workers that poll": bad([("/workers", {"mode": "poll", "max_sleep_us": 5})],
                                         "/workers/max_sleep_us", "do not sleep"),
+    "metrics without an address": bad([("/metrics", {})], "/metrics",
+                                      'key "address" is missing'),
+    "an unknown key of metrics": bad_at("/metrics/port", 9650, 'allowed here: "address"'),
+    # addresses
+    **{f"metrics at {address!r}": bad_at("/metrics/address", address, words, schema_says)
+       for address, words, schema_says in (
+           ("", "must not be empty", True), (9650, "must be a string", True),
+           ("localhost:9650", "names are not looked up", True),
+           ("127.0.0.1", "is no IP address with a port", True),
+           ("127.0.0.1:", "is no IP address with a port", True),
+           (":9650", "is no IP address with a port", True),
+           ("::1:9650", "is no IP address with a port", True),
+           ("[::1]", "is no IP address with a port", True),
+           ("[::1]9650", "is no IP address with a port", True),
+           ("[127.0.0.1]:1", "is no IP address with a port", False),
+           ("[]:1", "is no IP address with a port", True),
+           ("127.0.0.1:+1", "is no IP address with a port", True),
+           ("127.0.0.1:9650/metrics", "is no IP address with a port", True),
+           ("127.0.0.256:1", "is no IP address with a port", False),
+           ("127.0.0.1:65536", "is no IP address with a port", False))},
     # types
     "the document is an array": Bad([], [("", "must be an object, found an array")], True),
     "the document is a number": Bad(1, [("", "must be an object, found an integer")], True),
