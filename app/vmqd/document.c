@@ -198,6 +198,9 @@ free_queue(struct doc_queue *queue)
 	free(queue->filters);
 	free(queue->backend.file);
 	free(queue->backend.device);
+	free(queue->backend.socket);
+	free(queue->backend.owner);
+	free(queue->backend.group);
 }
 
 void

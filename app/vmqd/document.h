@@ -82,6 +82,13 @@ struct doc_backend {
 	enum vmq_backend_type type;
 	char *file;
 	char *device;
+	/* vhost-user */
+	char *socket;
+	bool server;
+	char *owner;
+	char *group;
+	uint32_t permissions; /**< 0: the default */
+	uint16_t queue_pairs;
 };
 
 struct doc_queue {

@@ -291,11 +291,16 @@ check_files(struct doc_reader *r)
 
 	for (i = 0; i < doc_total_queues(r->doc); i++) {
 		queue = doc_any_queue(r->doc, i, &place);
-		if (queue->backend.file == NULL)
-			continue;
-		plain_path(queue->backend.file, path);
-		check_unique(r, seen, path, DOC_KEY(DOC_KEY(place.at, "backend"), "file"),
-			"the file");
+		if (queue->backend.file != NULL) {
+			plain_path(queue->backend.file, path);
+			check_unique(r, seen, path,
+				DOC_KEY(DOC_KEY(place.at, "backend"), "file"), "the file");
+		}
+		if (queue->backend.socket != NULL) {
+			plain_path(queue->backend.socket, path);
+			check_unique(r, seen, path,
+				DOC_KEY(DOC_KEY(place.at, "backend"), "socket"), "the socket");
+		}
 	}
 	json_decref(seen);
 }
@@ -316,23 +321,23 @@ check_ports(struct doc_reader *r, size_t ethdevs)
 }
 
 static void
-check_memzones(struct doc_reader *r, size_t ethdevs)
+check_memzones(struct doc_reader *r, size_t receiving)
 {
 	const unsigned int plain = vmq_queue_memzones(VMQ_BACKEND_SINK);
-	const unsigned int ethdev = vmq_queue_memzones(VMQ_BACKEND_ETHDEV);
+	const unsigned int both_ways = vmq_queue_memzones(VMQ_BACKEND_ETHDEV);
 	const size_t there = VMQ_MEMZONES_MAX - VMQ_MEMZONES_RESERVE;
 	size_t queues = doc_total_queues(r->doc), needed, most;
 	char hint[128];
 
-	needed = (queues - ethdevs) * plain + ethdevs * ethdev;
+	needed = (queues - receiving) * plain + receiving * both_ways;
 	if (needed <= there)
 		return;
 	most = queues - RTE_MIN(queues, (needed - there + plain - 1) / plain);
 	snprintf(hint, sizeof(hint), "at most %zu queues, default queues counted", most);
 	doc_finding_add(r->findings, NULL, hint,
-		"%zu queues x %u memzones + %zu queues with an \"ethdev\" backend x %u = %zu, and "
-		"this DPDK has %d - %d for itself = %zu", queues - ethdevs, plain, ethdevs, ethdev,
-		needed, VMQ_MEMZONES_MAX, VMQ_MEMZONES_RESERVE, there);
+		"%zu queues x %u memzones + %zu queues with an \"ethdev\" or \"vhost-user\" backend x %u = %zu, and "
+		"this DPDK has %d - %d for itself = %zu", queues - receiving, plain, receiving,
+		both_ways, needed, VMQ_MEMZONES_MAX, VMQ_MEMZONES_RESERVE, there);
 }
 
 /* What an adapter's queues begin with must be within its limit. */
@@ -369,12 +374,16 @@ check_memory_limits(struct doc_reader *r)
 static void
 check_limits(struct doc_reader *r)
 {
-	size_t ethdevs = 0, i;
+	size_t ethdevs = 0, receiving = 0, i;
+	enum vmq_backend_type type;
 
-	for (i = 0; i < doc_total_queues(r->doc); i++)
-		ethdevs += doc_any_queue(r->doc, i, NULL)->backend.type == VMQ_BACKEND_ETHDEV;
+	for (i = 0; i < doc_total_queues(r->doc); i++) {
+		type = doc_any_queue(r->doc, i, NULL)->backend.type;
+		ethdevs += type == VMQ_BACKEND_ETHDEV;
+		receiving += vmq_backend_type_receives(type);
+	}
 	check_ports(r, ethdevs);
-	check_memzones(r, ethdevs);
+	check_memzones(r, receiving);
 }
 
 void

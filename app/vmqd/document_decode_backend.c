@@ -3,6 +3,8 @@
  */
 
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_common.h>
@@ -92,45 +94,178 @@ refuse_backend_key(struct doc_reader *r, const struct doc_path *at, json_t *valu
 		"key \"%s\" does not go with this type of backend", field->key);
 }
 
-#define TYPE_FIELD \
-	{"type", .expect = "\"sink\", \"pcap\" or \"ethdev\"", .required = true, \
-		.decode = decode_backend_type, .encode = encode_backend_type, \
-		.offset = offsetof(struct doc_backend, type)}
-#define FILE_FIELD(is_required) \
-	{"file", .expect = "the path of the capture file", .required = (is_required), \
-		.decode = decode_file, .encode = doc_encode_text, \
-		.offset = offsetof(struct doc_backend, file), \
-		.max = PATH_MAX - 1}
-#define DEVICE_FIELD(is_required) \
-	{"device", .expect = DOC_DEVICE_EXPECT, .required = (is_required), \
-		.decode = doc_decode_device, .encode = doc_encode_text, \
-		.offset = offsetof(struct doc_backend, device), \
-		.max = DOC_ARGUMENT_MAX}
-#define NO_FILE_FIELD \
-	{"file", .expect = "leave it out, or set \"type\" to \"pcap\"", \
-		.decode = refuse_backend_key, .foreign = true}
-#define NO_DEVICE_FIELD \
-	{"device", .expect = "leave it out, or set \"type\" to \"ethdev\"", \
-		.decode = refuse_backend_key, .foreign = true}
+static void
+decode_mode(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	const char *text = json_string_value(value);
+	char quoted[DOC_QUOTE_SIZE];
+	bool *server = out;
 
-#define BACKEND_FIELDS 3
-static const struct doc_field backend_fields[VMQ_BACKEND_COUNT + 1][BACKEND_FIELDS] = {
-	[VMQ_BACKEND_SINK] = {TYPE_FIELD, NO_FILE_FIELD, NO_DEVICE_FIELD},
-	[VMQ_BACKEND_PCAP] = {TYPE_FIELD, FILE_FIELD(true), NO_DEVICE_FIELD},
-	[VMQ_BACKEND_ETHDEV] = {TYPE_FIELD, NO_FILE_FIELD,
-		DEVICE_FIELD(true)},
-	/* The type is not known: nothing can be said about the other two. */
-	[VMQ_BACKEND_COUNT] = {TYPE_FIELD, FILE_FIELD(false),
-		DEVICE_FIELD(false)},
+	if (text == NULL)
+		doc_wrong_type(r, at, value, "a string", field->expect);
+	else if (strcmp(text, "server") == 0 || strcmp(text, "client") == 0)
+		*server = *text == 's';
+	else
+		doc_finding_add(r->findings, at, field->expect, "%s is not a mode",
+			doc_quote(quoted, text));
+}
+
+static json_t *
+encode_mode(const struct document *doc __rte_unused, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	const bool *server = in;
+
+	return json_string(*server ? "server" : "client");
+}
+
+static void
+decode_permissions(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	const char *text = json_string_value(value);
+	char quoted[DOC_QUOTE_SIZE];
+	uint32_t *permissions = out;
+
+	if (text == NULL) {
+		doc_wrong_type(r, at, value, "a string", field->expect);
+		return;
+	}
+	if ((strlen(text) != 3 && (strlen(text) != 4 || *text != '0')) ||
+		strspn(text, "01234567") != strlen(text) || strtoul(text, NULL, 8) == 0) {
+		doc_finding_add(r->findings, at, field->expect, "%s are no permissions",
+			doc_quote(quoted, text));
+		return;
+	}
+	*permissions = (uint32_t)strtoul(text, NULL, 8);
+}
+
+static json_t *
+encode_permissions(const struct document *doc __rte_unused,
+	const struct doc_field *field __rte_unused, const void *in)
+{
+	const uint32_t *permissions = in;
+	char text[16];
+
+	if (*permissions == 0)
+		return json_null();
+	snprintf(text, sizeof(text), "%04o", *permissions);
+	return json_string(text);
+}
+
+static void
+decode_socket(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	char **path = out;
+
+	doc_decode_text(r, at, value, field, path);
+	if (*path != NULL && (*path)[strlen(*path) - 1] == '/') {
+		doc_finding_add(r->findings, at, field->expect, "is the path of a folder");
+		free(*path);
+		*path = NULL;
+	}
+}
+
+enum {
+	BACKEND_TYPE,
+	BACKEND_FILE,
+	BACKEND_DEVICE,
+	BACKEND_SOCKET,
+	BACKEND_MODE,
+	BACKEND_OWNER,
+	BACKEND_GROUP,
+	BACKEND_PERMISSIONS,
+	BACKEND_QUEUE_PAIRS,
+	BACKEND_FIELDS,
 };
+
+#define TYPE_FIELD                                                                                 \
+	[BACKEND_TYPE] = {"type", .expect = "\"sink\", \"pcap\", \"ethdev\" or \"vhost-user\"",    \
+		.required = true, .decode = decode_backend_type, .encode = encode_backend_type,    \
+		.offset = offsetof(struct doc_backend, type)}
+#define FILE_FIELD(is_required)                                                                    \
+	[BACKEND_FILE] = {"file", .expect = "the path of the capture file",                        \
+		.required = (is_required), .decode = decode_file, .encode = doc_encode_text,       \
+		.offset = offsetof(struct doc_backend, file), .max = PATH_MAX - 1}
+#define DEVICE_FIELD(is_required)                                                                  \
+	[BACKEND_DEVICE] = {"device", .expect = DOC_DEVICE_EXPECT, .required = (is_required),      \
+		.decode = doc_decode_device, .encode = doc_encode_text,                            \
+		.offset = offsetof(struct doc_backend, device),                                    \
+		.max = DOC_ARGUMENT_MAX}
+#define TEXT_FIELD(index, name, member, length, hint)                                              \
+	[index] = {name, .expect = (hint), .decode = doc_decode_text, .encode = doc_encode_text,   \
+		.offset = offsetof(struct doc_backend, member), .max = (length)}
+#define VHOST_FIELDS(is_required)                                                                  \
+	[BACKEND_SOCKET] = {"socket", .expect = "the path of the socket, at most 107 bytes",       \
+		.required = (is_required), .decode = decode_socket, .encode = doc_encode_text,     \
+		.offset = offsetof(struct doc_backend, socket), .max = VMQ_VHOST_SOCKET_MAX},      \
+	[BACKEND_MODE] = {"mode", .expect = "\"client\" (the VM's side makes the socket) or "      \
+					    "\"server\" (vmqd makes it)",                           \
+		.decode = decode_mode, .encode = encode_mode, .offset = offsetof(struct doc_backend, server)},            \
+	TEXT_FIELD(BACKEND_OWNER, "owner", owner, VMQ_VHOST_OWNER_SIZE - 1,                        \
+		"name or number of a user"),                                                       \
+	TEXT_FIELD(BACKEND_GROUP, "group", group, VMQ_VHOST_OWNER_SIZE - 1,                        \
+		"name or number of a group"),                                                      \
+	[BACKEND_PERMISSIONS] = {"permissions", .expect = "octal digits such as \"0660\"",         \
+		.decode = decode_permissions, .encode = encode_permissions,                        \
+		.offset = offsetof(struct doc_backend, permissions)},                              \
+	[BACKEND_QUEUE_PAIRS] = {"queue_pairs",                                                    \
+		DOC_INTEGER(struct doc_backend, queue_pairs, 1, VMQ_VHOST_PAIRS_MAX)}
+
+#define FOREIGN(index, name, of_type)                                                              \
+	[index] = {name, .expect = "leave it out, or set \"type\" to \"" of_type "\"",             \
+		.decode = refuse_backend_key, .foreign = true}
+#define NO_FILE_FIELD FOREIGN(BACKEND_FILE, "file", "pcap")
+#define NO_DEVICE_FIELD FOREIGN(BACKEND_DEVICE, "device", "ethdev")
+#define NO_VHOST_FIELDS                                                                            \
+	FOREIGN(BACKEND_SOCKET, "socket", "vhost-user"),                                           \
+		FOREIGN(BACKEND_MODE, "mode", "vhost-user"),                                       \
+		FOREIGN(BACKEND_OWNER, "owner", "vhost-user"),                                     \
+		FOREIGN(BACKEND_GROUP, "group", "vhost-user"),                                     \
+		FOREIGN(BACKEND_PERMISSIONS, "permissions", "vhost-user"),                         \
+		FOREIGN(BACKEND_QUEUE_PAIRS, "queue_pairs", "vhost-user")
+
+static const struct doc_field backend_fields[VMQ_BACKEND_COUNT + 1][BACKEND_FIELDS] = {
+	[VMQ_BACKEND_SINK] = {TYPE_FIELD, NO_FILE_FIELD, NO_DEVICE_FIELD, NO_VHOST_FIELDS},
+	[VMQ_BACKEND_PCAP] = {TYPE_FIELD, FILE_FIELD(true), NO_DEVICE_FIELD, NO_VHOST_FIELDS},
+	[VMQ_BACKEND_ETHDEV] = {TYPE_FIELD, NO_FILE_FIELD, DEVICE_FIELD(true), NO_VHOST_FIELDS},
+	[VMQ_BACKEND_VHOST] = {TYPE_FIELD, NO_FILE_FIELD, NO_DEVICE_FIELD, VHOST_FIELDS(true)},
+	/* The type is not known: nothing can be said about the others. */
+	[VMQ_BACKEND_COUNT] = {TYPE_FIELD, FILE_FIELD(false), DEVICE_FIELD(false),
+		VHOST_FIELDS(false)},
+};
+
+/* Who may connect is settled by who makes the socket. */
+static void
+check_client(struct doc_reader *r, const struct doc_path *at, json_t *value)
+{
+	static const char *const keys[] = {"owner", "group", "permissions"};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(keys); i++)
+		if (json_object_get(value, keys[i]) != NULL)
+			doc_finding_add(r->findings, DOC_KEY(at, keys[i]),
+				"leave it out, or set \"mode\" to \"server\"",
+				"the VM's side makes the socket, and \"%s\" is of a socket that "
+				"vmqd makes", keys[i]);
+}
 
 void
 doc_decode_backend(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	const struct doc_field *field __rte_unused, void *out)
 {
 	const char *type = json_string_value(json_object_get(value, "type"));
+	struct doc_backend *backend = out;
+	uint32_t wrong;
 
-	doc_decode_object(r, at, value, backend_fields[backend_type(type)], BACKEND_FIELDS, out);
+	backend->queue_pairs = 1;
+	wrong = doc_decode_object(r, at, value, backend_fields[backend_type(type)],
+		BACKEND_FIELDS, out);
+	if (backend->type == VMQ_BACKEND_VHOST && !backend->server &&
+		!doc_is_wrong(wrong, BACKEND_MODE) && !doc_is_wrong(wrong, BACKEND_TYPE))
+		check_client(r, at, value);
 }
 
 json_t *

@@ -84,6 +84,16 @@ request_allocate(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
 	p.processor_affinity = affinity_mask(doc, queue, &p.processor_group);
 	strlcpy(p.queue_name, queue->name, sizeof(p.queue_name));
 	strlcpy(p.vm_name, queue->vm, sizeof(p.vm_name));
+	if (queue->backend.type == VMQ_BACKEND_VHOST) {
+		p.backend_flags = queue->backend.server ? VMQ_OID_BACKEND_SERVER : 0;
+		p.backend_queue_pairs = queue->backend.queue_pairs;
+		p.backend_permissions = queue->backend.permissions;
+		strlcpy(p.backend_file, queue->backend.socket, sizeof(p.backend_file));
+		if (queue->backend.owner != NULL)
+			strlcpy(p.backend_owner, queue->backend.owner, sizeof(p.backend_owner));
+		if (queue->backend.group != NULL)
+			strlcpy(p.backend_group, queue->backend.group, sizeof(p.backend_group));
+	}
 	if (queue->backend.file != NULL &&
 		strlcpy(p.backend_file, queue->backend.file, sizeof(p.backend_file)) >=
 			sizeof(p.backend_file))

@@ -64,6 +64,14 @@ default_queue_params(const struct doc_queue *queue, uint16_t worker)
 			.type = queue->backend.type,
 			.file = queue->backend.file,
 			.device = queue->backend.device,
+			.vhost = {
+				.socket = queue->backend.socket,
+				.server = queue->backend.server,
+				.owner = queue->backend.owner,
+				.group = queue->backend.group,
+				.permissions = queue->backend.permissions,
+				.queue_pairs = queue->backend.queue_pairs,
+			},
 		},
 	};
 }

@@ -16,12 +16,19 @@ static const struct vmq_backend_ops *const drivers[VMQ_BACKEND_COUNT] = {
 	[VMQ_BACKEND_SINK] = &vmq_backend_sink,
 	[VMQ_BACKEND_PCAP] = &vmq_backend_pcap,
 	[VMQ_BACKEND_ETHDEV] = &vmq_backend_ethdev,
+	[VMQ_BACKEND_VHOST] = &vmq_backend_vhost,
 };
 
 const char *
 vmq_backend_type_name(enum vmq_backend_type type)
 {
 	return (unsigned int)type < VMQ_BACKEND_COUNT ? drivers[type]->name : NULL;
+}
+
+bool
+vmq_backend_type_receives(enum vmq_backend_type type)
+{
+	return (unsigned int)type < VMQ_BACKEND_COUNT && drivers[type]->rx_burst != NULL;
 }
 
 struct vmq_backend *

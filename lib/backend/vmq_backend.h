@@ -20,17 +20,45 @@ enum vmq_backend_type {
 	VMQ_BACKEND_SINK, /**< Counts packets and frees them. */
 	VMQ_BACKEND_PCAP, /**< Writes a capture file. */
 	VMQ_BACKEND_ETHDEV, /**< Sends on a DPDK port of its own. */
+	VMQ_BACKEND_VHOST, /**< A VM's virtio-net rings, by vhost-user. */
 	VMQ_BACKEND_COUNT, /* not a kind */
 };
 
-/** @return "sink", "pcap", "ethdev"; NULL for a value out of range. */
+/** @return "sink", "pcap", "ethdev", "vhost-user"; NULL for a value out of range. */
 const char *vmq_backend_type_name(enum vmq_backend_type type);
+
+/** Do backends of this type have packets to receive? Then a queue has an Xmit pool. */
+bool vmq_backend_type_receives(enum vmq_backend_type type);
+
+/** Longest path of a socket, in bytes without NUL (sockaddr_un). */
+#define VMQ_VHOST_SOCKET_MAX 107
+
+/** Most queue pairs of one VM; QEMU allows more, one worker serves them all. */
+#define VMQ_VHOST_PAIRS_MAX 16
+
+/** Longest name of a user or a group, in bytes with the final NUL (utmp's and useradd's). */
+#define VMQ_VHOST_OWNER_SIZE 33
+
+/** Who may connect to a server's socket: its owner and its group. */
+#define VMQ_VHOST_PERMISSIONS_DEFAULT 0660
+
+/** Of a vhost-user backend. */
+struct vmq_backend_vhost {
+	const char *socket; /**< Path, at most VMQ_VHOST_SOCKET_MAX bytes. */
+	/** Make the socket and wait for the VM; false: the VM's side makes it (QEMU: server=on). */
+	bool server;
+	const char *owner; /**< server: user by name or number; NULL: whoever vmqd runs as. */
+	const char *group; /**< server: the same for the group. */
+	uint32_t permissions; /**< server: of the socket; 0: VMQ_VHOST_PERMISSIONS_DEFAULT. */
+	uint16_t queue_pairs; /**< Most that the VM may use; 0: one. */
+};
 
 /** Parameters of a backend; the strings are copied when it opens. */
 struct vmq_backend_params {
 	enum vmq_backend_type type;
 	const char *file; /**< pcap: path of the file, replaced if it exists. */
 	const char *device; /**< ethdev: device arguments, such as "net_tap0,iface=vm1". */
+	struct vmq_backend_vhost vhost; /**< vhost-user */
 	uint32_t max_held; /**< pcap: most packets that may wait to be written. */
 	uint16_t mtu; /**< ethdev: what its port should carry, in bytes; 0: as it is. */
 	int socket_id; /**< NUMA node of the worker that serves it, or SOCKET_ID_ANY. */
@@ -41,6 +69,9 @@ struct vmq_backend_params {
 struct vmq_backend_stats {
 	uint64_t failed; /**< Packets taken, then lost: a write or a send that failed. */
 	uint64_t waiting; /**< Packets taken that are still on their way. */
+	uint64_t disconnected; /**< Packets taken while nobody was at the other end. */
+	uint64_t disconnected_bytes;
+	uint64_t ring_full; /**< Bursts that the other end had not room for. */
 };
 
 /** Is there somebody at the other end? */

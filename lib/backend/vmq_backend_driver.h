@@ -47,5 +47,6 @@ struct vmq_backend {
 extern const struct vmq_backend_ops vmq_backend_sink;
 extern const struct vmq_backend_ops vmq_backend_pcap;
 extern const struct vmq_backend_ops vmq_backend_ethdev;
+extern const struct vmq_backend_ops vmq_backend_vhost;
 
 #endif /* VMQ_BACKEND_DRIVER_H */

@@ -19,6 +19,8 @@ static const struct {
 		"the queue's own memory was used up: its backend is too slow for the load"},
 	[VMQ_DROP_NO_HEADROOM] = {"no_headroom",
 		"the NIC had stripped the VLAN tag and there was no room to put it back"},
+	[VMQ_DROP_DISCONNECTED] = {"disconnected",
+		"nobody was at the other end of the backend: the VM was off or starting"},
 	[VMQ_DROP_BACKEND] = {"backend",
 		"the backend took the packet and could not deliver it"},
 };
@@ -103,6 +105,7 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	vmq_backend_stats_get(queue->backend, &backend);
 	handed_over = vmq_counter_get(&queue->delivered);
 	stats->delivered_bytes = vmq_counter_get(&queue->delivered_bytes);
+	stats->delivered_bytes -= RTE_MIN(stats->delivered_bytes, backend.disconnected_bytes);
 	stats->bursts = vmq_counter_get(&queue->bursts);
 	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
 		rte_ring_count(queue->backlog);
@@ -110,6 +113,7 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 		vmq_counter_get(&queue->stopped_here);
 	stats->drops[VMQ_DROP_NO_BUFFER] = vmq_counter_get(&queue->no_buffer);
 	stats->drops[VMQ_DROP_NO_HEADROOM] = vmq_counter_get(&queue->no_headroom);
+	stats->drops[VMQ_DROP_DISCONNECTED] = backend.disconnected;
 	stats->drops[VMQ_DROP_BACKEND] = backend.failed;
 	stats->received = vmq_counter_get(&queue->received);
 	stats->received_bytes = vmq_counter_get(&queue->received_bytes);
@@ -117,5 +121,6 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	for (i = 0; i < VMQ_DROP_COUNT; i++)
 		stats->dropped += stats->drops[i];
 	stats->waiting = backlog + backend.waiting;
-	stats->delivered = handed_over - RTE_MIN(handed_over, backend.failed + backend.waiting);
+	stats->delivered = handed_over - RTE_MIN(handed_over,
+		backend.failed + backend.disconnected + backend.waiting);
 }

@@ -39,6 +39,7 @@ enum vmq_drop {
 	VMQ_DROP_STOPPED, /**< Its queue was not running, or stopped while it waited. */
 	VMQ_DROP_NO_BUFFER, /**< Its queue's own memory was used up. */
 	VMQ_DROP_NO_HEADROOM, /**< No room to put a stripped tag back in. */
+	VMQ_DROP_DISCONNECTED, /**< Nobody was at the other end of the backend. */
 	VMQ_DROP_BACKEND, /**< The backend took it and could not deliver it. */
 	VMQ_DROP_COUNT, /* not a reason */
 };

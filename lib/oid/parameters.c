@@ -78,7 +78,15 @@ write_extension(struct vmq_oid_queue_parameters *out, const struct vmq_queue_par
 	out->options = params->keep_tags ? VMQ_OID_OPTION_KEEP_TAGS : 0;
 	out->backend_type = backend->type;
 	oid_copy_text(out->backend_file, sizeof(out->backend_file),
-		backend->file != NULL ? backend->file : "");
+		backend->type == VMQ_BACKEND_VHOST ? backend->vhost.socket
+			: backend->file != NULL ? backend->file : "");
+	out->backend_flags = backend->vhost.server ? VMQ_OID_BACKEND_SERVER : 0;
+	out->backend_queue_pairs = backend->vhost.queue_pairs;
+	out->backend_permissions = backend->vhost.permissions;
+	oid_copy_text(out->backend_owner, sizeof(out->backend_owner),
+		backend->vhost.owner != NULL ? backend->vhost.owner : "");
+	oid_copy_text(out->backend_group, sizeof(out->backend_group),
+		backend->vhost.group != NULL ? backend->vhost.group : "");
 	oid_copy_text(out->backend_device, sizeof(out->backend_device),
 		backend->device != NULL ? backend->device : "");
 }

@@ -32,6 +32,38 @@ check_parameters(struct vmq_oid_request *request, const struct vmq_oid_queue_par
 }
 
 static enum vmq_status
+check_vhost(struct vmq_oid_request *request, const struct vmq_oid_queue_parameters *in)
+{
+	const bool server = (in->backend_flags & VMQ_OID_BACKEND_SERVER) != 0;
+	const enum vmq_status bad = VMQ_STATUS_INVALID_PARAMETER;
+	struct vmq_error *err = &request->error;
+
+	if (in->backend_type != VMQ_BACKEND_VHOST) {
+		if (in->backend_flags != 0 || in->backend_queue_pairs != 0 ||
+			in->backend_permissions != 0 || in->backend_owner[0] != '\0' ||
+			in->backend_group[0] != '\0')
+			return vmq_error_set(err, bad, "flags, queue pairs, permissions, owner and "
+				"group are of a vhost-user backend");
+		return VMQ_STATUS_SUCCESS;
+	}
+	if (strlen(in->backend_file) > VMQ_VHOST_SOCKET_MAX)
+		return vmq_error_set(err, bad, "the path of a socket has at most %u bytes",
+			VMQ_VHOST_SOCKET_MAX);
+	if ((in->backend_flags & ~VMQ_OID_BACKEND_SERVER) != 0 ||
+		in->backend_queue_pairs > VMQ_VHOST_PAIRS_MAX ||
+		(in->backend_permissions & ~UINT32_C(0777)) != 0)
+		return vmq_error_set(err, bad,
+			"unknown backend flags (0x%08x), over %u queue pairs (%u) or permissions "
+			"(0%o)", in->backend_flags, VMQ_VHOST_PAIRS_MAX, in->backend_queue_pairs,
+			in->backend_permissions);
+	if (!server && (in->backend_permissions != 0 || in->backend_owner[0] != '\0' ||
+		in->backend_group[0] != '\0'))
+		return vmq_error_set(err, bad, "permissions, owner and group are of a socket that "
+			"the queue makes (VMQ_OID_BACKEND_SERVER)");
+	return VMQ_STATUS_SUCCESS;
+}
+
+static enum vmq_status
 check_extension(struct vmq_oid_request *request, const struct vmq_oid_queue_parameters *in)
 {
 	const enum vmq_status bad = VMQ_STATUS_INVALID_PARAMETER;
@@ -43,21 +75,25 @@ check_extension(struct vmq_oid_request *request, const struct vmq_oid_queue_para
 	if (in->node < SOCKET_ID_ANY)
 		return vmq_error_set(err, bad, "there is no NUMA node %d", in->node);
 	if ((in->memory_flags & ~VMQ_OID_MEMORY_CONTIGUOUS) ||
-		(in->options & ~VMQ_OID_OPTION_KEEP_TAGS) || in->reserved != 0)
+		(in->options & ~VMQ_OID_OPTION_KEEP_TAGS))
 		return vmq_error_set(err, bad,
-			"unknown memory flags (0x%08x), options (0x%08x) or reserved field (%u)",
-			in->memory_flags, in->options, in->reserved);
+			"unknown memory flags (0x%08x) or options (0x%08x)", in->memory_flags,
+			in->options);
 	if (!oid_has_end(in->backend_file, sizeof(in->backend_file)) ||
-		!oid_has_end(in->backend_device, sizeof(in->backend_device)))
-		return vmq_error_set(err, bad, "the backend's file or device has no end");
+		!oid_has_end(in->backend_device, sizeof(in->backend_device)) ||
+		!oid_has_end(in->backend_owner, sizeof(in->backend_owner)) ||
+		!oid_has_end(in->backend_group, sizeof(in->backend_group)))
+		return vmq_error_set(err, bad, "the backend's file, device, owner or group has no end");
 	if (in->backend_type >= VMQ_BACKEND_COUNT)
 		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED, "there is no backend type %u",
 			in->backend_type);
-	if ((in->backend_type == VMQ_BACKEND_PCAP) != (in->backend_file[0] != '\0') ||
+	if ((in->backend_type == VMQ_BACKEND_PCAP || in->backend_type == VMQ_BACKEND_VHOST) !=
+			(in->backend_file[0] != '\0') ||
 		(in->backend_type == VMQ_BACKEND_ETHDEV) != (in->backend_device[0] != '\0'))
 		return vmq_error_set(err, bad,
-			"a pcap backend has a file, an ethdev backend has a device, no other has");
-	return VMQ_STATUS_SUCCESS;
+			"a pcap backend has a file, a vhost-user backend has a socket as its file, an "
+			"ethdev backend has a device, no other has");
+	return check_vhost(request, in);
 }
 
 /* What revision 1 does not say. */
@@ -97,7 +133,17 @@ read_extension(const struct vmq_oid_queue_parameters *in, struct vmq_queue_param
 	};
 	params->keep_tags = (in->options & VMQ_OID_OPTION_KEEP_TAGS) != 0;
 	params->backend.type = (enum vmq_backend_type)in->backend_type;
-	params->backend.file = in->backend_file[0] != '\0' ? in->backend_file : NULL;
+	if (in->backend_type == VMQ_BACKEND_VHOST)
+		params->backend.vhost = (struct vmq_backend_vhost){
+			.socket = in->backend_file,
+			.server = (in->backend_flags & VMQ_OID_BACKEND_SERVER) != 0,
+			.owner = in->backend_owner[0] != '\0' ? in->backend_owner : NULL,
+			.group = in->backend_group[0] != '\0' ? in->backend_group : NULL,
+			.permissions = in->backend_permissions,
+			.queue_pairs = (uint16_t)in->backend_queue_pairs,
+		};
+	else
+		params->backend.file = in->backend_file[0] != '\0' ? in->backend_file : NULL;
 	params->backend.device = in->backend_device[0] != '\0' ? in->backend_device : NULL;
 }
 

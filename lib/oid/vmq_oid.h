@@ -132,12 +132,16 @@ struct vmq_oid_global_parameters {
 
 #define VMQ_OID_FILE_SIZE 4096 /**< PATH_MAX */
 #define VMQ_OID_DEVICE_SIZE 1024
+#define VMQ_OID_OWNER_SIZE 40 /**< VMQ_VHOST_OWNER_SIZE, as a multiple of 8 */
 
 /* memory_flags */
 #define VMQ_OID_MEMORY_CONTIGUOUS (UINT32_C(1) << 0)
 
 /* options */
 #define VMQ_OID_OPTION_KEEP_TAGS (UINT32_C(1) << 0)
+
+/** Backend flags: the queue makes the vhost-user socket and waits for the VM. */
+#define VMQ_OID_BACKEND_SERVER (UINT32_C(1) << 0)
 
 /**
  * ALLOCATE_QUEUE (method), QUEUE_PARAMETERS (method, set). Revision 1 is what NDIS has;
@@ -172,8 +176,13 @@ struct vmq_oid_queue_parameters {
 	uint32_t demand_hold_ms;
 	uint32_t options; /**< VMQ_OID_OPTION_* */
 	uint32_t backend_type; /**< enum vmq_backend_type */
-	uint32_t reserved; /**< 0 */
-	char backend_file[VMQ_OID_FILE_SIZE]; /**< "" for none. */
+	uint32_t backend_flags; /**< VMQ_OID_BACKEND_*; of a vhost-user backend, as the next four. */
+	uint32_t backend_queue_pairs; /**< 0: one */
+	uint32_t backend_permissions; /**< Of a server's socket; 0: the default. */
+	char backend_owner[VMQ_OID_OWNER_SIZE]; /**< Of a server's socket; "": as it comes. */
+	char backend_group[VMQ_OID_OWNER_SIZE];
+	/** pcap: the file; vhost-user: the path of the socket; else "". */
+	char backend_file[VMQ_OID_FILE_SIZE];
 	char backend_device[VMQ_OID_DEVICE_SIZE];
 };
 
@@ -349,7 +358,7 @@ VMQ_OID_SIZE_IS(vmq_oid_header, 4);
 VMQ_OID_SIZE_IS(vmq_oid_array, 12);
 VMQ_OID_SIZE_IS(vmq_oid_capabilities, 52);
 VMQ_OID_SIZE_IS(vmq_oid_global_parameters, 16);
-VMQ_OID_SIZE_IS(vmq_oid_queue_parameters, 176 + 48 + VMQ_OID_FILE_SIZE + VMQ_OID_DEVICE_SIZE);
+VMQ_OID_SIZE_IS(vmq_oid_queue_parameters, 176 + 136 + VMQ_OID_FILE_SIZE + VMQ_OID_DEVICE_SIZE);
 VMQ_OID_SIZE_IS(vmq_oid_free_queue, 8);
 VMQ_OID_SIZE_IS(vmq_oid_queue_info_array, 16);
 VMQ_OID_SIZE_IS(vmq_oid_queue_info, 56 + 3 * VMQ_NAME_SIZE + 0);
@@ -363,7 +372,7 @@ VMQ_OID_SIZE_IS(vmq_oid_filter_info_array, 24);
 VMQ_OID_SIZE_IS(vmq_oid_filter_info, 16);
 _Static_assert(VMQ_OID_QUEUE_PARAMETERS_SIZE_1 == 176, "revision 1 never changes");
 _Static_assert(offsetof(struct vmq_oid_queue_parameters, vm_name) == 48, "no holes");
-_Static_assert(offsetof(struct vmq_oid_queue_parameters, backend_file) == 224, "no holes");
+_Static_assert(offsetof(struct vmq_oid_queue_parameters, backend_file) == 312, "no holes");
 _Static_assert(offsetof(struct vmq_oid_queue_info, owner) == 56, "no holes");
 _Static_assert(offsetof(struct vmq_oid_field_parameters, value) == 24, "no holes");
 

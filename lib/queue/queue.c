@@ -43,7 +43,8 @@ struct queue *
 queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_params *params)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
-	char *file = NULL, *device = NULL;
+	const struct vmq_backend_vhost *vhost = &params->backend.vhost;
+	char *file = NULL, *device = NULL, *socket = NULL, *owner = NULL, *group = NULL;
 	bool copied;
 
 	if (queue == NULL)
@@ -58,8 +59,15 @@ queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_pa
 	copied &= copy_string(&queue->vm, params->vm);
 	copied &= copy_string(&file, params->backend.file);
 	copied &= copy_string(&device, params->backend.device);
+	copied &= copy_string(&socket, vhost->socket);
+	copied &= copy_string(&owner, vhost->owner);
+	copied &= copy_string(&group, vhost->group);
 	queue->backend_params.file = file;
 	queue->backend_params.device = device;
+	queue->backend_params.vhost = *vhost;
+	queue->backend_params.vhost.socket = socket;
+	queue->backend_params.vhost.owner = owner;
+	queue->backend_params.vhost.group = group;
 	if (!copied) {
 		queue_destroy(queue);
 		return NULL;
@@ -72,6 +80,9 @@ queue_destroy(struct queue *queue)
 {
 	free((char *)(uintptr_t)queue->backend_params.file);
 	free((char *)(uintptr_t)queue->backend_params.device);
+	free((char *)(uintptr_t)queue->backend_params.vhost.socket);
+	free((char *)(uintptr_t)queue->backend_params.vhost.owner);
+	free((char *)(uintptr_t)queue->backend_params.vhost.group);
 	free(queue->vm);
 	free(queue->name);
 	free(queue);

@@ -11,7 +11,7 @@
 #include "queue_private.h"
 
 /*
- * Buffers that an ethdev backend's port receives into: its ring, and room to move.
+ * Buffers for what a backend receives: the ring of its port, and room to move.
  * What it receives is not read yet; the ring has to be filled all the same.
  */
 #define XMIT_BUFFERS 1024
@@ -30,7 +30,7 @@ vmq_queue_memory_bytes(uint32_t buffers, uint32_t limit, uint32_t buffer_size)
 size_t
 vmq_queue_backend_bytes(enum vmq_backend_type type)
 {
-	if (type != VMQ_BACKEND_ETHDEV)
+	if (!vmq_backend_type_receives(type))
 		return 0;
 	return vmq_pool_block_bytes(XMIT_BUFFERS, XMIT_BUFFER_SIZE) +
 		vmq_pool_fixed_bytes(XMIT_BUFFERS);
@@ -40,7 +40,7 @@ unsigned int
 vmq_queue_memzones(enum vmq_backend_type type)
 {
 	/* An Xmit pool beside the receive pool where the backend receives. */
-	return VMQ_POOL_MEMZONES(1) + (type == VMQ_BACKEND_ETHDEV ? VMQ_POOL_MEMZONES(1) : 0);
+	return VMQ_POOL_MEMZONES(1) + (vmq_backend_type_receives(type) ? VMQ_POOL_MEMZONES(1) : 0);
 }
 
 static int
@@ -112,7 +112,7 @@ queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err)
 	if (demand.low == 0 && demand.high == 0 && demand.step == 0)
 		demand = vmq_pool_demand_default(memory->buffers);
 	vmq_pool_set_demand(queue->pool, &demand);
-	if (queue->backend_params.type != VMQ_BACKEND_ETHDEV)
+	if (!vmq_backend_type_receives(queue->backend_params.type))
 		return VMQ_STATUS_SUCCESS;
 	queue->xmit_pool = make_pool(queue, VMQ_SHMEM_XMIT, XMIT_BUFFERS, XMIT_BUFFERS,
 		XMIT_BUFFER_SIZE, err);

@@ -78,6 +78,13 @@ def one(adapter, **more):
     return {"eal": {"hugepages": False}, "adapters": [{"name": "nic", **adapter}], **more}
 
 
+def vhost(**more):
+    """base() whose last queue has a vhost-user backend."""
+    return change(("/queues/2/backend", {"type": "vhost-user", "socket": "vm2.sock", **more}))
+
+
+V2 = "/queues/2/backend"
+
 GOOD = {
     "something of everything": base(),
     "the least there can be": one({"device": "net_null0"}),
@@ -122,6 +129,10 @@ GOOD = {
     "memory on a node": change(("/queues/0/memory/node", "any")),
     "a socket path of 107 bytes": change(("/queues/1/backend/device",
                                           "net_vhost0,iface=" + LONG[:107])),
+    "a vhost-user client": vhost(),
+    "a vhost-user client that says so": vhost(mode="client", queue_pairs=16),
+    "a vhost-user server": vhost(mode="server", owner="root", group="0", permissions="0660"),
+    "a vhost-user path of 107 bytes": vhost(socket=LONG[:107]),
     "a memif file of 107 bytes": change(
         ("/queues/1/backend/device",
          f"net_memif0,socket={LONG[:107]},socket-abstract=no")),
@@ -182,7 +193,7 @@ BAD = {
     "unknown key of memory": bad([("/queues/1/memory/buffer", 5), ("/queues/1/memory/buffers", 64)],
                                  "/queues/1/memory/buffer", "unknown key"),
     "unknown key of a filter": bad_at(F0 + "/vlan_id", 5, 'allowed here: "mac" "vlan"'),
-    "unknown key of a backend": bad_at(B0 + "/mode", 5, 'allowed here: "type" "file"'),
+    "unknown key of a backend": bad_at(B0 + "/colour", 5, 'allowed here: "type" "file"'),
     "unknown key of a default queue": bad_at("/adapters/0/default_queue/vm", "v", "unknown key"),
     "unknown key with slash and tilde": bad_at("/queues/0/a~1b~0c", 1, 'unknown key "a/b~c"'),
     "unknown key that is empty": bad_at("/queues/0/", 1, 'unknown key ""'),
@@ -436,6 +447,33 @@ BAD = {
     "two backends on one device": bad(
         [("/queues/2/backend", {"type": "ethdev", "device": "vdev:net_null2"})],
         "/queues/2/backend/device", "the other one is /queues/1/backend/device", False),
+    "vhost-user without a socket": bad([(V2, {"type": "vhost-user"})], V2,
+                                       'key "socket" is missing'),
+    "a vhost-user path of 108 bytes": Bad(vhost(socket=LONG), [
+        (V2 + "/socket", "108 bytes long, more than 107")], True),
+    "a vhost-user path of a folder": Bad(vhost(socket="/run/"), [
+        (V2 + "/socket", "path of a folder")], True),
+    "an unknown vhost-user mode": Bad(vhost(mode="listen"), [
+        (V2 + "/mode", "is not a mode")], True),
+    "a client's owner": Bad(vhost(owner="root"), [(V2 + "/owner", '"mode" to "server"')], True),
+    "a client's permissions": Bad(vhost(mode="client", permissions="0600"), [
+        (V2 + "/permissions", '"mode" to "server"')], True),
+    "permissions as a number": Bad(vhost(mode="server", permissions=660), [
+        (V2 + "/permissions", "must be a string")], True),
+    "permissions that are not octal": Bad(vhost(mode="server", permissions="0680"), [
+        (V2 + "/permissions", "are no permissions")], True),
+    "permissions of nobody": Bad(vhost(mode="server", permissions="000"), [
+        (V2 + "/permissions", "are no permissions")], True),
+    "no queue pair": Bad(vhost(queue_pairs=0), [(V2 + "/queue_pairs", "out of range")], True),
+    "17 queue pairs": Bad(vhost(queue_pairs=17), [(V2 + "/queue_pairs", "out of range")], True),
+    "a socket with a sink": bad([(V2 + "/socket", "x")], V2 + "/socket",
+                                'set "type" to "vhost-user"'),
+    "a file with vhost-user": Bad(vhost(file="x"), [
+        (V2 + "/file", "does not go with this type")], True),
+    "a vhost-user socket twice": bad(
+        [("/queues/1/backend", {"type": "vhost-user", "socket": "a.sock"}),
+         (V2, {"type": "vhost-user", "socket": "./a.sock"})],
+        V2 + "/socket", "the other one is /queues/1/backend/socket", False),
     "a vhost path of 108 bytes": bad_at(B1 + "/device", f"net_vhost0,iface={LONG}",
                                         "at most 107 bytes", False),
     "the same, not the first argument": bad_at(

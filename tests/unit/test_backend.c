@@ -83,6 +83,7 @@ kinds_have_the_names_of_the_document(void **state)
 	assert_string_equal(vmq_backend_type_name(VMQ_BACKEND_SINK), "sink");
 	assert_string_equal(vmq_backend_type_name(VMQ_BACKEND_PCAP), "pcap");
 	assert_string_equal(vmq_backend_type_name(VMQ_BACKEND_ETHDEV), "ethdev");
+	assert_string_equal(vmq_backend_type_name(VMQ_BACKEND_VHOST), "vhost-user");
 	assert_null(vmq_backend_type_name(VMQ_BACKEND_COUNT));
 	assert_null(vmq_backend_type_name((enum vmq_backend_type)-1));
 }

@@ -30,7 +30,8 @@ stats_of(const struct bed *bed, unsigned int queue)
 static void
 each_drop_has_a_name_and_a_meaning(void **state)
 {
-	static const char *const names[] = {"stopped", "no_buffer", "no_headroom", "backend"};
+	static const char *const names[] = {"stopped", "no_buffer", "no_headroom",
+		"disconnected", "backend"};
 	unsigned int i;
 
 	(void)state;

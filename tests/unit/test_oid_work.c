@@ -443,7 +443,12 @@ bad_parameters_are_refused(void **state)
 	BAD_VALUE(node, -2, INVALID_PARAMETER);
 	BAD_VALUE(memory_flags, 2, INVALID_PARAMETER);
 	BAD_VALUE(options, 2, INVALID_PARAMETER);
-	BAD_VALUE(reserved, 1, INVALID_PARAMETER);
+	BAD_VALUE(backend_flags, VMQ_OID_BACKEND_SERVER, INVALID_PARAMETER); /* of a sink */
+	BAD_VALUE(backend_permissions, 0600, INVALID_PARAMETER);
+	BAD_VALUE(backend_queue_pairs, 1, INVALID_PARAMETER);
+	BAD_VALUE(backend_owner[0], 'o', INVALID_PARAMETER);
+	BAD_VALUE(backend_group[0], 'g', INVALID_PARAMETER);
+	BAD_VALUE(backend_type, VMQ_BACKEND_VHOST, INVALID_PARAMETER); /* without a socket */
 	BAD_VALUE(demand_low, 1, INVALID_PARAMETER); /* without a step */
 	BAD_VALUE(backend_type, VMQ_BACKEND_COUNT, NOT_SUPPORTED);
 	BAD_VALUE(backend_type, VMQ_BACKEND_PCAP, INVALID_PARAMETER); /* without a file */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <sched.h>
+
+#include <rte_cycles.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_jhash.h>
+
+#include "vhost_private.h"
+
+/* Rings of a pair, as virtio counts them, seen from the VM. */
+#define RING_TO_VM(pair) ((uint16_t)((pair) * 2))
+#define RING_FROM_VM(pair) ((uint16_t)((pair) * 2 + 1))
+
+/* How long the worker may be inside before somebody is told that it takes long. */
+#define GATE_WARN_SECONDS 1
+
+/* The worker goes in. Returns the device, or VHOST_NOBODY and it is out again. */
+static inline int
+enter(struct vhost_gate *gate)
+{
+	int vid;
+
+	/* Sequentially consistent, see struct vhost_gate. */
+	atomic_store(&gate->inside, true);
+	vid = atomic_load(&gate->vid);
+	if (unlikely(vid == VHOST_NOBODY))
+		atomic_store_explicit(&gate->inside, false, memory_order_release);
+	return vid;
+}
+
+static inline void
+leave(struct vhost_gate *gate)
+{
+	atomic_store_explicit(&gate->inside, false, memory_order_release);
+}
+
+void
+vhost_gate_shut(struct vhost_gate *gate)
+{
+	const uint64_t warn = rte_get_tsc_cycles() + GATE_WARN_SECONDS * rte_get_tsc_hz();
+	bool warned = false;
+
+	atomic_store(&gate->vid, VHOST_NOBODY);
+	while (atomic_load(&gate->inside)) {
+		sched_yield();
+		if (!warned && rte_get_tsc_cycles() > warn) {
+			warned = true;
+			VMQ_LOG(WARNING, "a worker is within one burst to a VM for %d s already\n",
+				GATE_WARN_SECONDS);
+		}
+	}
+}
+
+/* The same number for all packets of a flow. */
+static uint32_t
+flow_of(const struct rte_mbuf *packet)
+{
+	const struct rte_ether_hdr *ether;
+	const struct rte_ipv4_hdr *ipv4;
+	const struct rte_ipv6_hdr *ipv6;
+	uint32_t ports = 0, at = sizeof(*ether), room = packet->data_len;
+	uint16_t type;
+
+	if (packet->ol_flags & RTE_MBUF_F_RX_RSS_HASH)
+		return packet->hash.rss;
+	if (room < sizeof(*ether))
+		return 0;
+	ether = rte_pktmbuf_mtod(packet, const struct rte_ether_hdr *);
+	type = ether->ether_type;
+	if (type == rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) &&
+		room >= at + sizeof(struct rte_vlan_hdr)) {
+		type = rte_pktmbuf_mtod_offset(packet, const struct rte_vlan_hdr *, at)->eth_proto;
+		at += sizeof(struct rte_vlan_hdr);
+	}
+	if (type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) && room >= at + sizeof(*ipv4)) {
+		ipv4 = rte_pktmbuf_mtod_offset(packet, const struct rte_ipv4_hdr *, at);
+		at += rte_ipv4_hdr_len(ipv4);
+		/* Ports only where each fragment of the flow would have them. */
+		if ((ipv4->fragment_offset & rte_cpu_to_be_16(~RTE_IPV4_HDR_DF_FLAG)) == 0 &&
+			(ipv4->next_proto_id == IPPROTO_TCP || ipv4->next_proto_id == IPPROTO_UDP) &&
+			room >= at + sizeof(ports))
+			ports = *rte_pktmbuf_mtod_offset(packet, const unaligned_uint32_t *, at);
+		return rte_jhash_3words(ipv4->src_addr, ipv4->dst_addr, ports,
+			ipv4->next_proto_id);
+	}
+	if (type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV6) && room >= at + sizeof(*ipv6)) {
+		ipv6 = rte_pktmbuf_mtod_offset(packet, const struct rte_ipv6_hdr *, at);
+		at += sizeof(*ipv6);
+		if ((ipv6->proto == IPPROTO_TCP || ipv6->proto == IPPROTO_UDP) &&
+			room >= at + sizeof(ports))
+			ports = *rte_pktmbuf_mtod_offset(packet, const unaligned_uint32_t *, at);
+		/* Both addresses lie side by side. */
+		return rte_jhash(&ipv6->src_addr, 2 * sizeof(ipv6->src_addr), ports);
+	}
+	return rte_jhash(ether, 2 * sizeof(ether->dst_addr), 0);
+}
+
+/*
+ * Spread packets over the enabled rings, those of a flow to the same one. Returns how
+ * many were taken: they are first in packets then, each flow still in order.
+ */
+static uint16_t
+spread(int vid, uint32_t rings, struct rte_mbuf **packets, uint16_t n)
+{
+	struct rte_mbuf *all[VMQ_BURST], *part[VMQ_BURST], *left[VMQ_BURST];
+	uint8_t ring_of[VMQ_BURST], ids[32];
+	uint16_t i, n_part, taken, done = 0, n_left = 0;
+	uint32_t n_rings = 0, ring;
+
+	for (; rings != 0; rings &= rings - 1)
+		ids[n_rings++] = (uint8_t)__builtin_ctz(rings);
+	for (i = 0; i < n; i++) {
+		all[i] = packets[i];
+		ring_of[i] = (uint8_t)(flow_of(packets[i]) % n_rings);
+	}
+	for (ring = 0; ring < n_rings; ring++) {
+		n_part = 0;
+		for (i = 0; i < n; i++)
+			if (ring_of[i] == ring)
+				part[n_part++] = all[i];
+		if (n_part == 0)
+			continue;
+		taken = rte_vhost_enqueue_burst(vid, RING_TO_VM(ids[ring]), part, n_part);
+		for (i = 0; i < taken; i++)
+			packets[done++] = part[i];
+		for (; i < n_part; i++)
+			left[n_left++] = part[i];
+	}
+	for (i = 0; i < n_left; i++)
+		packets[done + i] = left[i];
+	return done;
+}
+
+/* Nobody is there. */
+static uint16_t
+let_go(struct vhost_backend *vhost, struct rte_mbuf **packets, uint16_t n)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		bytes += packets[i]->pkt_len;
+	rte_pktmbuf_free_bulk(packets, n);
+	vmq_counter_add(&vhost->disconnected, n);
+	vmq_counter_add(&vhost->disconnected_bytes, bytes);
+	return n;
+}
+
+uint16_t
+vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n)
+{
+	struct vhost_backend *vhost = vhost_of(backend);
+	uint32_t rings, max_frame;
+	uint16_t i, taken;
+	int vid;
+
+	vid = enter(&vhost->gate);
+	rings = atomic_load_explicit(&vhost->gate.to_vm, memory_order_relaxed);
+	if (unlikely(vid == VHOST_NOBODY))
+		return let_go(vhost, packets, n);
+	if (unlikely(rings == 0)) {
+		leave(&vhost->gate);
+		return let_go(vhost, packets, n);
+	}
+	max_frame = atomic_load_explicit(&vhost->gate.max_frame, memory_order_relaxed);
+	/* What does not fit the VM's buffers would stay at the head of the queue for ever. */
+	for (i = 0; i < n && packets[i]->pkt_len <= max_frame; i++)
+		;
+	if (unlikely(i == 0)) {
+		leave(&vhost->gate);
+		rte_pktmbuf_free(packets[0]);
+		vmq_counter_add(&vhost->failed, 1);
+		return 1;
+	}
+	if (likely((rings & (rings - 1)) == 0))
+		taken = rte_vhost_enqueue_burst(vid, RING_TO_VM(__builtin_ctz(rings)), packets, i);
+	else
+		taken = spread(vid, rings, packets, i);
+	leave(&vhost->gate);
+
+	if (taken < i)
+		vmq_counter_add(&vhost->ring_full, 1);
+	rte_pktmbuf_free_bulk(packets, taken);
+	return taken;
+}
+
+uint16_t
+vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool, struct rte_mbuf **packets,
+	uint16_t n)
+{
+	struct vhost_backend *vhost = vhost_of(backend);
+	uint32_t rings, pair, i;
+	uint16_t got = 0;
+	int vid;
+
+	if (atomic_load_explicit(&vhost->gate.vid, memory_order_relaxed) == VHOST_NOBODY)
+		return 0;
+	vid = enter(&vhost->gate);
+	if (unlikely(vid == VHOST_NOBODY))
+		return 0;
+	rings = atomic_load_explicit(&vhost->gate.from_vm, memory_order_relaxed);
+	for (i = 0; i < vhost->pairs && got < n; i++) {
+		pair = (vhost->next_pair + i) % vhost->pairs;
+		if (rings & (UINT32_C(1) << pair))
+			got += rte_vhost_dequeue_burst(vid, RING_FROM_VM(pair), pool,
+				packets + got, n - got);
+	}
+	/* A ring that alone fills a burst is not the first next time. */
+	vhost->next_pair = (vhost->next_pair + 1) % vhost->pairs;
+	leave(&vhost->gate);
+	return got;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/virtio_net.h>
+
+#include <bsd/string.h>
+
+#include <rte_ether.h>
+
+#include "vhost_private.h"
+
+/*
+ * What a driver without mergeable buffers can take for sure: Linux gives such buffers
+ * (drivers/net/virtio_net.c, GOOD_PACKET_LEN) 1518 bytes beside the virtio header.
+ */
+#define PLAIN_FRAME_MAX (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_MTU)
+
+/* Backends by socket: librte_vhost tells a callback the socket's path. */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static TAILQ_HEAD(, vhost_backend) list = TAILQ_HEAD_INITIALIZER(list);
+
+void
+vhost_peer_add(struct vhost_backend *vhost)
+{
+	pthread_mutex_lock(&list_lock);
+	TAILQ_INSERT_TAIL(&list, vhost, next);
+	pthread_mutex_unlock(&list_lock);
+}
+
+void
+vhost_peer_remove(struct vhost_backend *vhost)
+{
+	pthread_mutex_lock(&list_lock);
+	TAILQ_REMOVE(&list, vhost, next);
+	pthread_mutex_unlock(&list_lock);
+}
+
+/* A backend stays as long as callbacks for its socket may come. */
+static struct vhost_backend *
+of_vid(int vid)
+{
+	struct vhost_backend *vhost;
+	char path[PATH_MAX];
+
+	if (rte_vhost_get_ifname(vid, path, sizeof(path)) < 0)
+		return NULL;
+	pthread_mutex_lock(&list_lock);
+	TAILQ_FOREACH(vhost, &list, next)
+		if (strcmp(vhost->socket, path) == 0)
+			break;
+	pthread_mutex_unlock(&list_lock);
+	return vhost;
+}
+
+/* With state.lock held. */
+static void
+set_up(struct vhost_backend *vhost, bool up)
+{
+	vhost->state.changes += vhost->state.up != up;
+	vhost->state.up = up;
+}
+
+void
+vhost_peer_explain(struct vhost_backend *vhost, const char *format, ...)
+{
+	va_list args;
+
+	pthread_mutex_lock(&vhost->state.lock);
+	if (!vhost->state.up) {
+		va_start(args, format);
+		vsnprintf(vhost->state.text, sizeof(vhost->state.text), format, args);
+		va_end(args);
+	}
+	pthread_mutex_unlock(&vhost->state.lock);
+}
+
+bool
+vhost_peer_is_connected(struct vhost_backend *vhost)
+{
+	bool connected;
+
+	pthread_mutex_lock(&vhost->state.lock);
+	connected = vhost->state.vid != VHOST_NOBODY;
+	pthread_mutex_unlock(&vhost->state.lock);
+	return connected;
+}
+
+void
+vhost_peer_disconnect(struct vhost_backend *vhost)
+{
+	pthread_mutex_lock(&vhost->state.lock);
+	if (vhost->state.fd >= 0)
+		shutdown(vhost->state.fd, SHUT_RDWR);
+	pthread_mutex_unlock(&vhost->state.lock);
+}
+
+static void
+drop_fd_locked(struct vhost_backend *vhost)
+{
+	if (vhost->state.fd >= 0)
+		close(vhost->state.fd);
+	vhost->state.fd = -1;
+}
+
+void
+vhost_peer_forget(struct vhost_backend *vhost)
+{
+	pthread_mutex_lock(&vhost->state.lock);
+	drop_fd_locked(vhost);
+	vhost->state.vid = VHOST_NOBODY;
+	pthread_mutex_unlock(&vhost->state.lock);
+}
+
+void
+vhost_peer_take_fd(struct vhost_backend *vhost, int fd)
+{
+	pthread_mutex_lock(&vhost->state.lock);
+	drop_fd_locked(vhost);
+	vhost->state.fd = fd;
+	pthread_mutex_unlock(&vhost->state.lock);
+}
+
+/* A client's is known before; a server's is the one just accepted. */
+static int
+find_fd(struct vhost_backend *vhost)
+{
+	int fd;
+
+	if (!vhost->server)
+		return 0;
+	fd = vhost_socket_dup_accepted(vhost->socket);
+	if (fd < 0)
+		return fd;
+	vhost_socket_limit_waiting(fd);
+	vhost_peer_take_fd(vhost, fd);
+	return 0;
+}
+
+static int
+new_connection(int vid)
+{
+	struct vhost_backend *vhost = of_vid(vid);
+	bool refused;
+
+	if (vhost == NULL)
+		return -1;
+	pthread_mutex_lock(&vhost->state.lock);
+	refused = vhost->state.closing || vhost->state.vid != VHOST_NOBODY;
+	pthread_mutex_unlock(&vhost->state.lock);
+	/* One VM, one connection: a second one does not disturb the first. */
+	if (refused || find_fd(vhost) < 0)
+		return -1;
+	pthread_mutex_lock(&vhost->state.lock);
+	vhost->state.vid = vid;
+	vhost->state.connections++;
+	strlcpy(vhost->state.text, "connected, the VM's driver has not started",
+		sizeof(vhost->state.text));
+	pthread_mutex_unlock(&vhost->state.lock);
+	return 0;
+}
+
+static void
+destroy_connection(int vid)
+{
+	struct vhost_backend *vhost = of_vid(vid);
+
+	if (vhost == NULL)
+		return;
+	pthread_mutex_lock(&vhost->state.lock);
+	if (vhost->state.vid == vid) {
+		vhost->state.vid = VHOST_NOBODY;
+		drop_fd_locked(vhost);
+		strlcpy(vhost->state.text, "the other side has closed the connection",
+			sizeof(vhost->state.text));
+	}
+	pthread_mutex_unlock(&vhost->state.lock);
+	vhost_connect_wake();
+}
+
+/* Rings that are enabled now; later changes come by vring_state_changed(). */
+static void
+set_ring(struct vhost_gate *gate, uint16_t ring, bool enabled)
+{
+	_Atomic uint32_t *rings = ring % 2 == 0 ? &gate->to_vm : &gate->from_vm;
+	uint32_t bit = UINT32_C(1) << (ring / 2);
+
+	if (enabled)
+		atomic_fetch_or(rings, bit);
+	else
+		atomic_fetch_and(rings, ~bit);
+}
+
+static int
+new_device(int vid)
+{
+	struct vhost_backend *vhost = of_vid(vid);
+	uint64_t features = 0;
+	bool packed, mergeable;
+
+	if (vhost == NULL || rte_vhost_get_negotiated_features(vid, &features) < 0)
+		return -1;
+	packed = features & (UINT64_C(1) << VIRTIO_F_RING_PACKED);
+	mergeable = features & (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF);
+	atomic_store(&vhost->gate.max_frame, mergeable ? UINT32_MAX : PLAIN_FRAME_MAX);
+	atomic_store(&vhost->gate.vid, vid);
+
+	pthread_mutex_lock(&vhost->state.lock);
+	set_up(vhost, true);
+	vhost->state.node = rte_vhost_get_numa_node(vid);
+	snprintf(vhost->state.text, sizeof(vhost->state.text), "%s rings%s, features 0x%" PRIx64,
+		packed ? "packed" : "split", mergeable ? ", mergeable buffers" : "", features);
+	pthread_mutex_unlock(&vhost->state.lock);
+	return 0;
+}
+
+static void
+destroy_device(int vid)
+{
+	struct vhost_backend *vhost = of_vid(vid);
+
+	if (vhost == NULL)
+		return;
+	vhost_gate_shut(&vhost->gate);
+	pthread_mutex_lock(&vhost->state.lock);
+	set_up(vhost, false);
+	strlcpy(vhost->state.text, "connected, the VM's driver has stopped",
+		sizeof(vhost->state.text));
+	pthread_mutex_unlock(&vhost->state.lock);
+}
+
+/* librte_vhost holds the rings' locks: nothing here may wait for the worker. */
+static int
+vring_state_changed(int vid, uint16_t ring, int enable)
+{
+	struct vhost_backend *vhost = of_vid(vid);
+
+	if (vhost == NULL)
+		return -1;
+	if (ring < vhost->pairs * 2)
+		set_ring(&vhost->gate, ring, enable != 0);
+	return 0;
+}
+
+const struct rte_vhost_device_ops vhost_peer_ops = {
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.vring_state_changed = vring_state_changed,
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+};
