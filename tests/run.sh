@@ -43,7 +43,7 @@ for group; do
 		;;
 	esac
 done
-[ ${#groups[@]} -gt 0 ] || groups=(unit functional)
+[ ${#groups[@]} -gt 0 ] || groups=(unit functional nic vm)
 
 finish() {
 	"$python" tests/results.py "${results[@]}"
