@@ -175,10 +175,30 @@ write_drops(struct evbuffer *out, const struct figures *figures, double start_s 
 	}
 }
 
+static void
+write_tx_drops(struct evbuffer *out, const struct figures *figures, double start_s __rte_unused)
+{
+	unsigned int reason;
+	size_t i;
+
+	add_head(out, "vmq_queue_transmit_dropped_packets_total",
+		"Packets of the queue's VM that were dropped, by reason", true);
+	for (i = 0; i < figures->n_queues; i++) {
+		for (reason = 0; reason < VMQ_TX_DROP_COUNT; reason++) {
+			add_queue(out, "vmq_queue_transmit_dropped_packets_total", figures,
+				&figures->queues[i]);
+			evbuffer_add_printf(out, ",reason=\"%s\"} %" PRIu64 "\n",
+				vmq_tx_drop_name(reason),
+				figures->queues[i].info.transmit.drops[reason]);
+		}
+	}
+}
+
 /* Families that are more than one number of one item. */
 static void (*const families[])(struct evbuffer *out, const struct figures *figures,
 	double start_s) = {
 	write_build, write_start, write_adapters, write_queues, write_states, write_drops,
+	write_tx_drops,
 };
 
 bool

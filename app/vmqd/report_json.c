@@ -50,6 +50,38 @@ drops_json(const struct vmq_dp_queue_stats *packets)
 	return object;
 }
 
+static json_t *
+pool_json(const struct vmq_pool_stats *memory)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "populated",
+		(json_int_t)memory->populated, "available", (json_int_t)memory->available,
+		"outstanding", (json_int_t)memory->outstanding, "retiring",
+		(json_int_t)memory->retiring, "limit", (json_int_t)memory->limit, "bytes",
+		(json_int_t)memory->bytes, "blocks", (json_int_t)memory->blocks, "grown",
+		(json_int_t)memory->grown, "returned", (json_int_t)memory->returned, "failed",
+		(json_int_t)memory->failed);
+}
+
+/* What a queue's VM has sent; zeros where the backend receives nothing. */
+static json_t *
+transmit_json(const struct vmq_queue_info *info)
+{
+	const struct vmq_dp_tx_stats *tx = &info->transmit;
+	json_t *drops = json_object();
+	unsigned int i;
+
+	for (i = 0; i < VMQ_TX_DROP_COUNT; i++)
+		json_object_set_new(drops, vmq_tx_drop_name(i),
+			json_integer((json_int_t)tx->drops[i]));
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o}",
+		"anti_spoof", (int)info->anti_spoof, "received", (json_int_t)tx->received,
+		"received_bytes", (json_int_t)tx->received_bytes, "sent", (json_int_t)tx->sent,
+		"sent_bytes", (json_int_t)tx->sent_bytes, "local", (json_int_t)tx->local,
+		"local_bytes", (json_int_t)tx->local_bytes, "copies", (json_int_t)tx->copies,
+		"dropped", (json_int_t)tx->dropped, "drops", drops, "waiting",
+		(json_int_t)tx->waiting, "buffers", pool_json(&info->xmit_memory));
+}
+
 /* The CPU that serves a queue. */
 static int
 worker_cpu(const struct report *report, uint16_t worker)
@@ -60,15 +92,10 @@ worker_cpu(const struct report *report, uint16_t worker)
 static json_t *
 buffers_json(const struct vmq_queue_info *info)
 {
-	const struct vmq_pool_stats *memory = &info->memory;
+	json_t *object = pool_json(&info->memory);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "populated",
-		(json_int_t)memory->populated, "available", (json_int_t)memory->available,
-		"outstanding", (json_int_t)memory->outstanding, "retiring",
-		(json_int_t)memory->retiring, "limit", (json_int_t)memory->limit, "size",
-		(json_int_t)info->buffer_size, "bytes", (json_int_t)memory->bytes, "blocks",
-		(json_int_t)memory->blocks, "grown", (json_int_t)memory->grown, "returned",
-		(json_int_t)memory->returned, "failed", (json_int_t)memory->failed);
+	json_object_set_new(object, "size", json_integer((json_int_t)info->buffer_size));
+	return object;
 }
 
 static json_t *
@@ -80,7 +107,7 @@ queue_json(const struct report *report, size_t adapter, const struct report_queu
 
 	return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s, s:i, s:s, s:b, s:o,"
 			 " s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f,"
-			 " s:o, s:{s:s, s:s}}",
+			 " s:o, s:o, s:{s:s, s:s}}",
 		"adapter", vmq_adapter_name(of), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "state", vmq_queue_state_name(info->state),
 		"operational_state", vmq_queue_operational_state(info->state), "worker",
@@ -91,7 +118,7 @@ queue_json(const struct report *report, size_t adapter, const struct report_queu
 		(json_int_t)p->delivered_bytes, "dropped", (json_int_t)p->dropped, "drops",
 		drops_json(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
 		"mpps", queue->mpps, "gbps", queue->gbps, /* */
-		"buffers", buffers_json(info), /* */
+		"buffers", buffers_json(info), "transmit", transmit_json(info), /* */
 		"backend", "type", vmq_backend_type_name(info->backend), "text",
 		info->backend_text);
 }
@@ -102,11 +129,12 @@ adapter_json(const struct report *report, size_t adapter)
 	struct vmq_port_stats nic;
 
 	vmq_adapter_port_stats(report->system->adapters[adapter], &nic);
-	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I}}", "name",
+	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "name",
 		vmq_adapter_name(report->system->adapters[adapter]), "device",
 		report->system->doc->adapters[adapter].device, "nic", "received",
 		(json_int_t)nic.received, "missed", (json_int_t)nic.missed, "errors",
-		(json_int_t)nic.errors, "no_buffer", (json_int_t)nic.no_buffer);
+		(json_int_t)nic.errors, "no_buffer", (json_int_t)nic.no_buffer, "sent",
+		(json_int_t)nic.sent, "send_errors", (json_int_t)nic.send_errors);
 }
 
 /* Counters are since the start; the shares and means are of the last second, or of it all. */

@@ -244,7 +244,7 @@ out:
 uint64_t
 system_missing(const struct vmq_queue_info *info)
 {
-	return info->memory.outstanding;
+	return (uint64_t)info->memory.outstanding + info->xmit_memory.outstanding;
 }
 
 static uint64_t

@@ -317,6 +317,21 @@ queue_drops(const struct figures *figures, const char *params, struct rte_tel_da
 }
 
 static int
+queue_tx_drops(const struct figures *figures, const char *params, struct rte_tel_data *data)
+{
+	const struct figures_queue *queue = find_queue(figures, params);
+	unsigned int reason;
+
+	if (queue == NULL)
+		return -ENOENT;
+	rte_tel_data_start_dict(data);
+	for (reason = 0; reason < VMQ_TX_DROP_COUNT; reason++)
+		rte_tel_data_add_dict_u64(data, vmq_tx_drop_name(reason),
+			queue->info.transmit.drops[reason]);
+	return 0;
+}
+
+static int
 worker_list(const struct figures *figures, const char *params, struct rte_tel_data *data)
 {
 	size_t i;
@@ -363,6 +378,9 @@ static const struct {
 	{"/vmq/queue/stats", "Figures of a queue. Parameters: [ADAPTER,]QUEUE", queue_stats},
 	{"/vmq/queue/drops", "A queue's drops by reason. Parameters: [ADAPTER,]QUEUE",
 		queue_drops},
+	{"/vmq/queue/transmit_drops",
+		"Drops by reason of what a queue's VM sent. Parameters: [ADAPTER,]QUEUE",
+		queue_tx_drops},
 	{"/vmq/worker/list", "CPUs of the workers. Parameters: none", worker_list},
 	{"/vmq/worker/stats", "Figures of a worker. Parameters: [WORKER], counted from 0",
 		worker_stats},

@@ -107,10 +107,19 @@ vmq_datapath_start(struct vmq_datapath *dp)
 void
 vmq_datapath_stop(struct vmq_datapath *dp)
 {
+	struct vmq_dp_queue *queue;
+	uint16_t i;
+
 	if (!dp->started)
 		return;
 	stop_workers(dp, dp->n_workers);
 	dp->started = false;
+	/* Nobody answers any more; a worker that starts looks at all backlogs. */
+	for (i = 0; i < dp->n_workers; i++) {
+		queue = atomic_exchange(&dp->workers[i].rung, NULL);
+		for (; queue != NULL; queue = queue->next_rung)
+			atomic_store(&queue->rung, false);
+	}
 }
 
 static void
@@ -168,26 +177,38 @@ vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker, struct vmq_
 		atomic_load_explicit(&w->fallback, memory_order_relaxed));
 }
 
+/* n pointers; an empty list may be NULL. */
+static void
+copy_list(void *to, const void *from, uint16_t n)
+{
+	if (n > 0)
+		memcpy(to, from, n * sizeof(void *));
+}
+
 int
 vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 	const struct vmq_dp_assignment *assignment)
 {
-	size_t source_bytes = assignment->n_sources * sizeof(assignment->sources[0]);
-	size_t queue_bytes = assignment->n_queues * sizeof(assignment->queues[0]);
+	const size_t n_pointers = (size_t)assignment->n_sources + assignment->n_queues +
+		assignment->n_senders + assignment->n_uplinks;
 	struct work *work, *old;
 
-	work = rte_zmalloc_socket("vmq_work", sizeof(*work) + source_bytes + queue_bytes,
+	work = rte_zmalloc_socket("vmq_work", sizeof(*work) + n_pointers * sizeof(void *),
 		RTE_CACHE_LINE_SIZE, vmq_datapath_worker_node(dp, worker));
 	if (work == NULL)
 		return -ENOMEM;
 	work->n_sources = assignment->n_sources;
 	work->n_queues = assignment->n_queues;
+	work->n_senders = assignment->n_senders;
+	work->n_uplinks = assignment->n_uplinks;
 	work->sources = (struct vmq_dp_source **)(work + 1);
 	work->queues = (struct vmq_dp_queue **)(work->sources + work->n_sources);
-	if (source_bytes > 0)
-		memcpy(work->sources, assignment->sources, source_bytes);
-	if (queue_bytes > 0)
-		memcpy(work->queues, assignment->queues, queue_bytes);
+	work->senders = work->queues + work->n_queues;
+	work->uplinks = (struct vmq_dp_uplink **)(work->senders + work->n_senders);
+	copy_list(work->sources, assignment->sources, work->n_sources);
+	copy_list(work->queues, assignment->queues, work->n_queues);
+	copy_list(work->senders, assignment->senders, work->n_senders);
+	copy_list(work->uplinks, assignment->uplinks, work->n_uplinks);
 	old = atomic_exchange_explicit(&dp->workers[worker].work, work, memory_order_acq_rel);
 	if (old != NULL)
 		garbage_add(dp, destroy_work, old);

@@ -73,7 +73,7 @@ fits_one_buffer(const struct rte_mbuf *packet, uint32_t room)
  * many copies there are; the others are dropped and counted.
  */
 static uint16_t
-copy_burst(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
+copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **packets, uint16_t n)
 {
 	const uint32_t room = rte_pktmbuf_data_room_size(queue->pool) - RTE_PKTMBUF_HEADROOM;
 	struct rte_mbuf *copies[VMQ_BURST];
@@ -95,7 +95,7 @@ copy_burst(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
 			copied++;
 	}
 	rte_pktmbuf_free_bulk(packets, n);
-	vmq_counter_add(&queue->no_buffer, n - copied);
+	vmq_counter_add(&inlet->no_buffer, n - copied);
 	for (i = 0; i < copied; i++)
 		packets[i] = copies[i];
 	return copied;
@@ -106,16 +106,26 @@ copy_burst(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
  * dropped and counted.
  */
 static uint16_t
-take_in(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n)
+take_in(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **packets, uint16_t n)
 {
-	if (!queue->received_into_pool)
-		return copy_burst(queue, packets, n);
 	/* Caches of lcores not counted: that would be a look at each lcore's. */
-	if (rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) >=
-		queue->reserve)
+	if (queue->received_into_pool &&
+		rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) <
+			queue->reserve) {
+		drop(&inlet->no_buffer, packets, n);
+		return 0;
+	}
+	/* A burst lies in one pool: received into, or another queue's Xmit pool. */
+	if (packets[0]->pool == queue->pool)
 		return n;
-	drop(&queue->no_buffer, packets, n);
-	return 0;
+	n = copy_burst(queue, inlet, packets, n);
+	/*
+	 * A pool that is received into has a cache for each lcore that takes from it; only
+	 * the source's worker looks after its own.
+	 */
+	if (queue->received_into_pool && inlet != &queue->inlets[queue->source_worker])
+		rte_mempool_cache_flush(NULL, queue->pool);
+	return n;
 }
 
 /* Let packets wait. They must lie in the queue's own memory. */
@@ -124,33 +134,54 @@ keep(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, struct w
 {
 	unsigned int kept;
 
-	kept = rte_ring_sp_enqueue_burst(queue->backlog, (void *const *)packets, n, NULL);
+	kept = rte_ring_enqueue_burst(queue->backlog, (void *const *)packets, n, NULL);
 	/* The ring has a place for each buffer of the pool: this is for safety only. */
 	if (unlikely(kept < n))
-		drop(&queue->no_buffer, packets + kept, n - kept);
-	if (queue_is_served_by(queue, VMQ_SERVE_SOURCE))
+		drop(&queue->inlets[worker->number].no_buffer, packets + kept, n - kept);
+	if (worker->number != queue->source_worker) {
+		/* With NOBODY as well: the source's worker may be the next. */
+		if (!queue_is_served_by(queue, VMQ_SERVE_OTHER))
+			queue_ring(queue, &worker->dp->workers[queue->source_worker]);
+	} else if (queue_is_served_by(queue, VMQ_SERVE_SOURCE)) {
 		queue_add_backlogged(queue, worker);
+	}
+}
+
+/* May this worker call the queue's backend? */
+static bool
+is_served_here(const struct vmq_dp_queue *queue, const struct worker *worker)
+{
+	switch (atomic_load_explicit(&queue->serve, memory_order_acquire)) {
+	case VMQ_SERVE_SOURCE:
+		return worker->number == queue->source_worker;
+	case VMQ_SERVE_OTHER:
+		return worker->number ==
+			atomic_load_explicit(&queue->worker, memory_order_relaxed);
+	default:
+		return false;
+	}
 }
 
 void
 queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
+	struct inlet *inlet = &queue->inlets[worker->number];
 	uint64_t bytes = bytes_of(packets, n);
-	bool at_once = queue_is_served_by(queue, VMQ_SERVE_SOURCE) && !queue_has_backlog(queue);
+	bool at_once = is_served_here(queue, worker) && !queue_has_backlog(queue);
 	bool own = false;
 	uint16_t sent = 0;
 
-	vmq_counter_add(&queue->received, n);
-	vmq_counter_add(&queue->received_bytes, bytes);
+	vmq_counter_add(&inlet->received, n);
+	vmq_counter_add(&inlet->received_bytes, bytes);
 	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
-		drop(&queue->stopped, packets, n);
+		drop(&inlet->stopped, packets, n);
 		return;
 	}
 
 	/* A backend that holds packets gets them from the queue's own memory. */
 	if (!at_once || queue->backend_holds) {
-		n = take_in(queue, packets, n);
+		n = take_in(queue, inlet, packets, n);
 		bytes = bytes_of(packets, n);
 		own = true;
 	}
@@ -161,8 +192,9 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	packets += sent;
 	n -= sent;
 	if (!own)
-		n = take_in(queue, packets, n);
-	keep(queue, packets, n, worker);
+		n = take_in(queue, inlet, packets, n);
+	if (n > 0)
+		keep(queue, packets, n, worker);
 }
 
 /* Take the next packets out of the backlog, if none are left of the last ones. */
@@ -198,6 +230,8 @@ vmq_dp_queue_discard(struct vmq_dp_queue *queue)
 		drop(&queue->stopped_here, queue->head + queue->first_head, n);
 		advance_head(queue, n);
 	}
+	if (queue->sender != NULL)
+		sender_discard(queue->sender);
 }
 
 uint16_t

@@ -18,27 +18,38 @@
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
+#include <rte_spinlock.h>
 
 #include "vmq_datapath.h"
 
-struct vmq_dp_queue {
-	/* Read only after creation, but for running. */
-	struct vmq_backend *backend;
-	struct rte_mempool *pool;
-	/* source's worker: producer; serving worker: consumer */
-	struct rte_ring *backlog;
-	_Atomic bool running; /* control: wo; workers: ro */
-	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
-	bool backend_holds;
-	bool received_into_pool;
-	uint16_t id;
-	uint32_t reserve;
-
-	/* source's worker */
-	vmq_counter_t received __rte_cache_aligned;
+/*
+ * What one worker has brought to a queue. The source's worker brings what it receives;
+ * any worker brings what another VM sends.
+ */
+struct inlet {
+	vmq_counter_t received;
 	vmq_counter_t received_bytes;
 	vmq_counter_t no_buffer;
 	vmq_counter_t no_headroom;
+	vmq_counter_t stopped; /* dropped before the backlog */
+} __rte_cache_aligned;
+
+struct vmq_dp_queue {
+	/* Read only after creation, but for running, serve and worker. */
+	struct vmq_backend *backend;
+	struct rte_mempool *pool;
+	/* workers with an inlet: producers; serving worker: consumer */
+	struct rte_ring *backlog;
+	struct sender *sender; /* NULL: its backend receives nothing */
+	_Atomic bool running; /* control: wo; workers: ro */
+	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
+	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
+	bool backend_holds;
+	bool received_into_pool;
+	uint16_t id;
+	uint16_t source_worker;
+	uint16_t n_inlets;
+	uint32_t reserve;
 
 	/* serving worker; control once no worker uses the queue */
 	vmq_counter_t delivered __rte_cache_aligned;
@@ -50,10 +61,63 @@ struct vmq_dp_queue {
 	struct rte_mbuf *head[VMQ_BURST];
 
 	/* source's worker, rarely */
-	vmq_counter_t stopped __rte_cache_aligned; /* dropped before the backlog */
-	bool in_backlogged; /* linked in worker.backlogged */
+	bool in_backlogged __rte_cache_aligned; /* linked in worker.backlogged */
 	SLIST_ENTRY(vmq_dp_queue) backlogged;
+
+	/* Any worker sets it and links the queue; the source's worker takes it back. */
+	_Atomic bool rung __rte_cache_aligned;
+	struct vmq_dp_queue *next_rung;
+
+	struct inlet inlets[]; /* by number of the worker */
 } __rte_cache_aligned;
+
+/* What a queue's VM sends: all of it the serving worker's, unless a comment says otherwise. */
+struct sender {
+	/* Read only after creation, but for anti_spoof. */
+	struct vmq_dp_uplink *uplink;
+	struct rte_mempool *pool; /* its Xmit pool */
+	_Atomic bool anti_spoof; /* control: wo; worker: ro */
+
+	/* The queue's place in a view, found once for each view. */
+	uint64_t view_id;
+	uint16_t index;
+
+	uint16_t n_head; /* checked, and not delivered yet */
+	uint16_t first_head;
+	uint16_t n_wire; /* what the port has not taken yet */
+	uint16_t first_wire;
+	uint64_t wire_since; /* TSC; when the port last took something */
+	struct rte_mbuf *head[VMQ_BURST];
+	struct rte_mbuf *wire[VMQ_BURST];
+
+	vmq_counter_t received __rte_cache_aligned;
+	vmq_counter_t received_bytes;
+	vmq_counter_t sent;
+	vmq_counter_t sent_bytes;
+	vmq_counter_t local;
+	vmq_counter_t local_bytes;
+	vmq_counter_t copies;
+	vmq_counter_t drops[VMQ_TX_DROP_COUNT];
+} __rte_cache_aligned;
+
+/* A Tx queue of the port, and the worker or workers that use it. */
+struct tx_queue {
+	rte_spinlock_t lock; /* used only where workers share it */
+	uint32_t cleaned; /* its workers: the last clean-up that they have done */
+} __rte_cache_aligned;
+
+struct vmq_dp_uplink {
+	/* Read only after creation. */
+	uint16_t port_id;
+	uint16_t n_tx_queues;
+	bool shared; /* fewer Tx queues than workers */
+	bool multi_segs;
+	uint32_t mtu;
+	struct vmq_dp_source *source; /* whose view says who is where */
+
+	_Atomic uint32_t clean; /* control: wo; workers: ro. The last clean-up asked for. */
+	struct tx_queue tx_queues[];
+};
 
 struct vmq_dp_source {
 	uint16_t port_id;
@@ -68,7 +132,6 @@ struct vmq_dp_source {
 	struct vmq_dp_view *seen __rte_cache_aligned; /* what gathered packets go by */
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
 	uint32_t n_dirty;
-	bool backends_receive; /* some queue's backend has to be asked for packets */
 	uint16_t dirty[VMQ_GATHER_MAX]; /* indices in seen of queues with something gathered */
 } __rte_cache_aligned;
 
@@ -76,8 +139,12 @@ struct vmq_dp_source {
 struct work {
 	uint16_t n_sources;
 	uint16_t n_queues;
+	uint16_t n_senders;
+	uint16_t n_uplinks;
 	struct vmq_dp_source **sources;
 	struct vmq_dp_queue **queues;
+	struct vmq_dp_queue **senders;
+	struct vmq_dp_uplink **uplinks;
 };
 
 /* Why a worker that should wait for interrupts does not. */
@@ -117,6 +184,9 @@ struct worker {
 	struct rte_epoll_event wake_event;
 	/* Queues served here for sources of this worker, with something in the backlog. */
 	SLIST_HEAD(, vmq_dp_queue) backlogged;
+
+	/* Queues that other workers have put something into: they push, this one takes all. */
+	_Atomic(struct vmq_dp_queue *) rung __rte_cache_aligned;
 } __rte_cache_aligned;
 
 /* Something that waits for the workers to let go of it. */
@@ -140,12 +210,6 @@ struct vmq_datapath {
 
 /* Loop of a worker; the argument is struct worker. */
 int worker_main(void *arg);
-
-/*
- * Cut a worker's sleep short: it must see what was published, or answer for RCU.
- * Control thread; after the store that the worker is to see.
- */
-void worker_wake(struct worker *worker);
 
 /*
  * sleep.c, for worker_main(). open and close: control, once; begin and end: around the
@@ -178,8 +242,8 @@ uint16_t source_poll(struct vmq_dp_source *source, struct worker *worker);
 void source_flush(struct vmq_dp_source *source, struct worker *worker);
 
 /*
- * Deliver packets to their queue, or keep them for it, or drop them. Takes them all.
- * Called by the source's worker.
+ * Deliver packets to their queue, or keep them for it, or drop them. Takes them all. Any
+ * worker: the packets of one worker stay in order.
  */
 void queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker);
@@ -189,6 +253,33 @@ void queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16
  * Called by the serving worker.
  */
 uint16_t queue_serve(struct vmq_dp_queue *queue);
+
+/*
+ * Take what a queue's VM has sent, a bounded amount, check it, and deliver it to other
+ * queues and to the wire. Returns how many packets were taken. Called by the serving worker.
+ */
+uint16_t queue_transmit(struct vmq_dp_queue *queue, struct worker *worker);
+
+/* Throw away what a queue has taken and not delivered yet, counted as stopped. */
+void sender_discard(struct sender *sender);
+
+/* Send to the wire; returns how many the port took, from the first on. */
+uint16_t uplink_send(struct vmq_dp_uplink *uplink, struct worker *worker, struct rte_mbuf **packets,
+	uint16_t n);
+
+/* Do the clean-up that control has asked for, if it has. */
+void uplink_clean(struct vmq_dp_uplink *uplink, const struct worker *worker);
+
+/* Put a frame's tag where its queue wants it. Returns false if there is no room. */
+static inline bool
+packet_fix_tag(struct rte_mbuf *packet, const struct vmq_class *class)
+{
+	if (class->tag == VMQ_TAG_STRIP)
+		vmq_tag_strip(packet);
+	else if (class->tag == VMQ_TAG_INSERT)
+		return vmq_tag_insert(packet) == 0;
+	return true;
+}
 
 static inline bool
 queue_is_served_by(const struct vmq_dp_queue *queue, enum vmq_serve serve)
@@ -204,6 +295,30 @@ queue_add_backlogged(struct vmq_dp_queue *queue, struct worker *worker)
 		return;
 	queue->in_backlogged = true;
 	SLIST_INSERT_HEAD(&worker->backlogged, queue, backlogged);
+}
+
+/*
+ * Cut a worker's sleep short: it must see what was published, or answer for RCU.
+ * Any thread; after the store that the worker is to see.
+ */
+void worker_wake(struct worker *worker);
+
+/* Tell the source's worker that there is something in a queue's backlog. Any worker. */
+static inline void
+queue_ring(struct vmq_dp_queue *queue, struct worker *source_worker)
+{
+	struct vmq_dp_queue *first;
+
+	if (atomic_exchange_explicit(&queue->rung, true, memory_order_acq_rel))
+		return; /* somebody has, and it has not looked yet */
+	first = atomic_load_explicit(&source_worker->rung, memory_order_relaxed);
+	do {
+		queue->next_rung = first;
+	} while (!atomic_compare_exchange_weak_explicit(&source_worker->rung, &first, queue,
+		memory_order_release, memory_order_relaxed));
+	/* An adaptive worker looks in time; one that waits for interrupts may sleep long. */
+	if (first == NULL && source_worker->mode == VMQ_WORKER_INTERRUPT)
+		worker_wake(source_worker);
 }
 
 /* Is anything waiting? Exact for the serving worker. */

@@ -37,6 +37,54 @@ vmq_drop_help(enum vmq_drop reason)
 	return (unsigned int)reason < VMQ_DROP_COUNT ? drops[reason].help : NULL;
 }
 
+static const struct {
+	const char *name;
+	const char *help;
+} tx_drops[VMQ_TX_DROP_COUNT] = {
+	[VMQ_TX_DROP_STOPPED] = {"stopped",
+		"the queue was not running, or stopped while the packet was on its way"},
+	[VMQ_TX_DROP_MALFORMED] = {"malformed",
+		"no whole Ethernet header, or a source address that is a group's or all zero"},
+	[VMQ_TX_DROP_TOO_LONG] = {"too_long",
+		"longer than the adapter's mtu, or in more pieces than its port sends"},
+	[VMQ_TX_DROP_SPOOFED_MAC] = {"spoofed_mac",
+		"the source MAC is in none of the queue's filters"},
+	[VMQ_TX_DROP_SPOOFED_VLAN] = {"spoofed_vlan",
+		"the VLAN is not the queue's, or a tag came from a queue that does not keep tags"},
+	[VMQ_TX_DROP_OWN_ADDRESS] = {"own_address",
+		"the VM sent it to an address of its own, which no network brings back"},
+	[VMQ_TX_DROP_NO_HEADROOM] = {"no_headroom",
+		"there was no room in front of the frame to insert its VLAN tag"},
+	[VMQ_TX_DROP_PORT] = {"port",
+		"the port took nothing for too long: its link is down or its ring stays full"},
+};
+
+const char *
+vmq_tx_drop_name(enum vmq_tx_drop reason)
+{
+	return (unsigned int)reason < VMQ_TX_DROP_COUNT ? tx_drops[reason].name : NULL;
+}
+
+const char *
+vmq_tx_drop_help(enum vmq_tx_drop reason)
+{
+	return (unsigned int)reason < VMQ_TX_DROP_COUNT ? tx_drops[reason].help : NULL;
+}
+
+static struct sender *
+create_sender(const struct vmq_dp_queue_params *params)
+{
+	struct sender *sender;
+
+	sender = rte_zmalloc_socket("vmq_sender", sizeof(*sender), RTE_CACHE_LINE_SIZE,
+		params->socket_id);
+	if (sender == NULL)
+		return NULL;
+	sender->pool = params->xmit_pool;
+	atomic_store(&sender->anti_spoof, params->anti_spoof);
+	return sender;
+}
+
 struct vmq_dp_queue *
 vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 {
@@ -44,7 +92,8 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 	ssize_t ring_bytes = rte_ring_get_memsize(slots);
 	struct vmq_dp_queue *queue;
 
-	queue = rte_zmalloc_socket("vmq_dp_queue", sizeof(*queue), RTE_CACHE_LINE_SIZE,
+	queue = rte_zmalloc_socket("vmq_dp_queue",
+		sizeof(*queue) + params->n_workers * sizeof(queue->inlets[0]), RTE_CACHE_LINE_SIZE,
 		params->socket_id);
 	if (queue == NULL)
 		goto no_memory;
@@ -54,18 +103,29 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 			params->socket_id);
 	if (queue->backlog == NULL)
 		goto no_memory;
-	rte_ring_init(queue->backlog, "vmq_backlog", slots, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	/* RTS: a worker that loses its CPU in the midst does not make the others wait. */
+	rte_ring_init(queue->backlog, "vmq_backlog", slots, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+	if (params->xmit_pool != NULL) {
+		queue->sender = create_sender(params);
+		if (queue->sender == NULL)
+			goto no_memory;
+	}
 	queue->id = params->id;
 	queue->backend = params->backend;
 	queue->backend_holds = vmq_backend_holds(params->backend);
 	queue->pool = params->pool;
 	atomic_store(&queue->serve, params->worker == params->source_worker ? VMQ_SERVE_SOURCE
 		: VMQ_SERVE_OTHER);
+	atomic_store(&queue->worker, params->worker);
+	queue->source_worker = params->source_worker;
+	queue->n_inlets = params->n_workers;
 	queue->received_into_pool = params->received_into_pool;
 	queue->reserve = params->reserve;
 	return queue;
 
 no_memory:
+	if (queue != NULL)
+		rte_free(queue->backlog);
 	rte_free(queue);
 	rte_errno = ENOMEM;
 	return NULL;
@@ -77,6 +137,7 @@ vmq_dp_queue_free(struct vmq_dp_queue *queue)
 	if (queue == NULL)
 		return;
 	vmq_dp_queue_discard(queue);
+	rte_free(queue->sender);
 	rte_free(queue->backlog);
 	rte_free(queue);
 }
@@ -94,10 +155,55 @@ vmq_dp_queue_serve(struct vmq_dp_queue *queue, enum vmq_serve serve)
 }
 
 void
+vmq_dp_queue_set_worker(struct vmq_dp_queue *queue, uint16_t worker)
+{
+	atomic_store_explicit(&queue->worker, worker, memory_order_relaxed);
+}
+
+void
+vmq_dp_queue_anti_spoof(struct vmq_dp_queue *queue, bool check)
+{
+	if (queue->sender != NULL)
+		atomic_store_explicit(&queue->sender->anti_spoof, check, memory_order_relaxed);
+}
+
+void
+vmq_dp_queue_set_uplink(struct vmq_dp_queue *queue, struct vmq_dp_uplink *uplink)
+{
+	if (queue->sender != NULL)
+		queue->sender->uplink = uplink;
+}
+
+void
+vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_tx_stats *stats)
+{
+	const struct sender *sender = queue->sender;
+	unsigned int i;
+
+	memset(stats, 0, sizeof(*stats));
+	if (sender == NULL)
+		return;
+	/* Later stages first, as in vmq_dp_queue_stats_get(). */
+	stats->sent = vmq_counter_get(&sender->sent);
+	stats->sent_bytes = vmq_counter_get(&sender->sent_bytes);
+	stats->local = vmq_counter_get(&sender->local);
+	stats->local_bytes = vmq_counter_get(&sender->local_bytes);
+	stats->copies = vmq_counter_get(&sender->copies);
+	for (i = 0; i < VMQ_TX_DROP_COUNT; i++) {
+		stats->drops[i] = vmq_counter_get(&sender->drops[i]);
+		stats->dropped += stats->drops[i];
+	}
+	stats->received = vmq_counter_get(&sender->received);
+	stats->received_bytes = vmq_counter_get(&sender->received_bytes);
+	stats->waiting = stats->received - stats->sent - stats->local - stats->dropped;
+}
+
+void
 vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_stats *stats)
 {
 	struct vmq_backend_stats backend;
 	uint64_t handed_over, backlog;
+	const struct inlet *inlet;
 	unsigned int i;
 
 	/* Later stages first: a packet on its way is then never counted twice. */
@@ -109,14 +215,17 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	stats->bursts = vmq_counter_get(&queue->bursts);
 	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
 		rte_ring_count(queue->backlog);
-	stats->drops[VMQ_DROP_STOPPED] = vmq_counter_get(&queue->stopped) +
-		vmq_counter_get(&queue->stopped_here);
-	stats->drops[VMQ_DROP_NO_BUFFER] = vmq_counter_get(&queue->no_buffer);
-	stats->drops[VMQ_DROP_NO_HEADROOM] = vmq_counter_get(&queue->no_headroom);
+	stats->drops[VMQ_DROP_STOPPED] = vmq_counter_get(&queue->stopped_here);
 	stats->drops[VMQ_DROP_DISCONNECTED] = backend.disconnected;
 	stats->drops[VMQ_DROP_BACKEND] = backend.failed;
-	stats->received = vmq_counter_get(&queue->received);
-	stats->received_bytes = vmq_counter_get(&queue->received_bytes);
+	for (i = 0; i < queue->n_inlets; i++) {
+		inlet = &queue->inlets[i];
+		stats->drops[VMQ_DROP_STOPPED] += vmq_counter_get(&inlet->stopped);
+		stats->drops[VMQ_DROP_NO_BUFFER] += vmq_counter_get(&inlet->no_buffer);
+		stats->drops[VMQ_DROP_NO_HEADROOM] += vmq_counter_get(&inlet->no_headroom);
+		stats->received += vmq_counter_get(&inlet->received);
+		stats->received_bytes += vmq_counter_get(&inlet->received_bytes);
+	}
 
 	for (i = 0; i < VMQ_DROP_COUNT; i++)
 		stats->dropped += stats->drops[i];

@@ -237,15 +237,12 @@ sleep_end(struct worker *worker)
 static enum fallback
 find_fallback(const struct worker *worker, const struct work *work)
 {
-	uint16_t i;
-
 	if (!worker->connected)
 		return FALLBACK_PORT;
 	if (work->n_queues > 0)
 		return FALLBACK_OTHERS;
-	for (i = 0; i < work->n_sources; i++)
-		if (work->sources[i]->backends_receive)
-			return FALLBACK_BACKEND;
+	if (work->n_senders > 0)
+		return FALLBACK_BACKEND;
 	return FALLBACK_NONE;
 }
 

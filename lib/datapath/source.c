@@ -7,23 +7,12 @@
 
 #include "dp_private.h"
 
-/* Put a frame's tag where its queue wants it. Returns false if there is no room. */
-static bool
-fix_tag(struct rte_mbuf *packet, const struct vmq_class *class)
-{
-	if (class->tag == VMQ_TAG_STRIP)
-		vmq_tag_strip(packet);
-	else if (class->tag == VMQ_TAG_INSERT)
-		return vmq_tag_insert(packet) == 0;
-	return true;
-}
-
 static void
-drop_no_headroom(struct vmq_dp_queue *queue, struct rte_mbuf *packet)
+drop_no_headroom(struct inlet *inlet, struct rte_mbuf *packet)
 {
-	vmq_counter_add(&queue->received, 1);
-	vmq_counter_add(&queue->received_bytes, packet->pkt_len);
-	vmq_counter_add(&queue->no_headroom, 1);
+	vmq_counter_add(&inlet->received, 1);
+	vmq_counter_add(&inlet->received_bytes, packet->pkt_len);
+	vmq_counter_add(&inlet->no_headroom, 1);
 	rte_pktmbuf_free(packet);
 }
 
@@ -55,8 +44,8 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 
 	for (i = 0; i < n; i++) {
 		index = classes[i].index;
-		if (classes[i].tag != VMQ_TAG_LEAVE && !fix_tag(packets[i], &classes[i])) {
-			drop_no_headroom(view->queues[index], packets[i]);
+		if (classes[i].tag != VMQ_TAG_LEAVE && !packet_fix_tag(packets[i], &classes[i])) {
+			drop_no_headroom(&view->queues[index]->inlets[worker->number], packets[i]);
 			continue;
 		}
 		m = view->n_gathered[index];
@@ -73,18 +62,15 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 
 /* Queues that this worker has come to serve may have something waiting already. */
 static void
-take_over(struct vmq_dp_source *source, const struct vmq_dp_view *view, struct worker *worker)
+take_over(const struct vmq_dp_view *view, struct worker *worker)
 {
 	struct vmq_dp_queue *queue;
 	uint16_t i;
 
-	source->backends_receive = false;
 	for (i = 0; i < view->n_queues; i++) {
 		queue = view->queues[i];
 		if (!queue_is_served_by(queue, VMQ_SERVE_SOURCE))
 			continue;
-		if (vmq_backend_receives(queue->backend))
-			source->backends_receive = true;
 		if (queue_has_backlog(queue))
 			queue_add_backlogged(queue, worker);
 	}
@@ -105,7 +91,7 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		/* Buffers of a block that is to go may be in it. */
 		rte_mempool_cache_flush(NULL, source->pool);
 		if (view != NULL)
-			take_over(source, view, worker);
+			take_over(view, worker);
 	}
 	if (unlikely(view == NULL))
 		return 0;
@@ -164,7 +150,9 @@ vmq_dp_view_create(uint16_t n_queues, int socket_id)
 	 */
 	const size_t gathered_at = RTE_CACHE_LINE_ROUNDUP(sizeof(struct vmq_dp_view));
 	const size_t queues_at = gathered_at + n_queues * sizeof(struct rte_mbuf *[VMQ_BURST]);
-	const size_t counts_at = queues_at + n_queues * sizeof(struct vmq_dp_queue *);
+	const size_t members_at = queues_at + n_queues * sizeof(struct vmq_dp_queue *);
+	const size_t counts_at = members_at + n_queues * sizeof(struct vmq_dp_member);
+	static uint64_t last_id;
 	struct vmq_dp_view *view;
 
 	view = rte_zmalloc_socket("vmq_view", counts_at + n_queues, RTE_CACHE_LINE_SIZE, socket_id);
@@ -172,7 +160,9 @@ vmq_dp_view_create(uint16_t n_queues, int socket_id)
 		rte_errno = ENOMEM;
 		return NULL;
 	}
+	view->id = ++last_id;
 	view->n_queues = n_queues;
+	view->members = RTE_PTR_ADD(view, members_at);
 	view->gathered = RTE_PTR_ADD(view, gathered_at);
 	view->queues = RTE_PTR_ADD(view, queues_at);
 	view->n_gathered = RTE_PTR_ADD(view, counts_at);

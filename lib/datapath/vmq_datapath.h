@@ -24,6 +24,13 @@
  * lets go of it at once, or by being copied into its queue's own memory: whatever
  * waits, waits in the memory of the VM that is slow.
  *
+ * What a VM sends goes the other way. The worker that serves a queue takes it from the
+ * backend, checks its source address and VLAN, and delivers it to the queue that claims
+ * the destination, or sends it on the port's Tx queue of that worker:
+ *
+ *   backend -> check -> classifier --> another queue (as if received)
+ *                                  \-> tag inserted -> port
+ *
  * What workers read (views, lists of work) is immutable and published under RCU.
  * Functions here are for the control thread unless a comment says otherwise.
  */
@@ -49,6 +56,25 @@ const char *vmq_drop_name(enum vmq_drop reason);
 
 /** What each reason means, in a sentence. */
 const char *vmq_drop_help(enum vmq_drop reason);
+
+/** Why a packet that a VM has sent was dropped; counted at the sending queue. */
+enum vmq_tx_drop {
+	VMQ_TX_DROP_STOPPED, /**< The queue was not running, or stopped meanwhile. */
+	VMQ_TX_DROP_MALFORMED, /**< No whole header, or a source that is no address. */
+	VMQ_TX_DROP_TOO_LONG, /**< Longer than the adapter's MTU. */
+	VMQ_TX_DROP_SPOOFED_MAC, /**< The source MAC is not one of the queue's. */
+	VMQ_TX_DROP_SPOOFED_VLAN, /**< The VLAN is not one of the queue's. */
+	VMQ_TX_DROP_OWN_ADDRESS, /**< Sent to the sender itself. */
+	VMQ_TX_DROP_NO_HEADROOM, /**< No room to insert the tag. */
+	VMQ_TX_DROP_PORT, /**< The port did not take it in time. */
+	VMQ_TX_DROP_COUNT, /* not a reason */
+};
+
+/** @return "stopped", "spoofed_mac"...; NULL for a value out of range. */
+const char *vmq_tx_drop_name(enum vmq_tx_drop reason);
+
+/** What each reason means, in a sentence. */
+const char *vmq_tx_drop_help(enum vmq_tx_drop reason);
 
 /** The workers and what they share. */
 struct vmq_datapath;
@@ -151,6 +177,9 @@ struct vmq_dp_queue_params {
 	 */
 	uint32_t reserve;
 	int socket_id; /**< NUMA node of its worker. */
+	uint16_t n_workers; /**< Of the data path: each of them may bring packets. */
+	struct rte_mempool *xmit_pool; /**< What its VM sends lies here; NULL: it sends nothing. */
+	bool anti_spoof; /**< See vmq_dp_queue_anti_spoof(). */
 };
 
 /** @return NULL with rte_errno ENOMEM. Not running yet. */
@@ -165,7 +194,13 @@ void vmq_dp_queue_free(struct vmq_dp_queue *queue);
  */
 void vmq_dp_queue_run(struct vmq_dp_queue *queue, bool running);
 
-/** Who delivers a queue's packets. */
+/**
+ * Check what the VM sends, or not: a frame passes if one to its source address, on its
+ * VLAN, would come to this queue.
+ */
+void vmq_dp_queue_anti_spoof(struct vmq_dp_queue *queue, bool check);
+
+/** Who delivers a queue's packets, and takes what its VM sends. */
 enum vmq_serve {
 	VMQ_SERVE_SOURCE, /**< The worker that receives for it, at once. */
 	VMQ_SERVE_OTHER, /**< A worker that has it in its assignment. */
@@ -173,11 +208,14 @@ enum vmq_serve {
 };
 
 /**
- * Change who delivers. From one worker to another: NOBODY, vmq_datapath_synchronize(),
- * the new one, then assign and publish (a source looks for waiting packets when it
- * sees a new view). Order is kept, nothing is lost but what finds no buffer.
+ * Change who delivers. From one worker to another: NOBODY, assign,
+ * vmq_datapath_synchronize(), the new one, and publish (a source looks for waiting packets
+ * when it sees a new view). Order is kept, nothing is lost but what finds no buffer.
  */
 void vmq_dp_queue_serve(struct vmq_dp_queue *queue, enum vmq_serve serve);
+
+/** Which worker VMQ_SERVE_OTHER means. While nobody serves it. */
+void vmq_dp_queue_set_worker(struct vmq_dp_queue *queue, uint16_t worker);
 
 /**
  * Throw away what waits in a queue that no worker uses any more, counted as stopped.
@@ -198,12 +236,38 @@ struct vmq_dp_queue_stats {
  */
 void vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_stats *stats);
 
+/** What a queue's VM has sent. */
+struct vmq_dp_tx_stats {
+	uint64_t received, received_bytes; /**< Taken from the backend. */
+	uint64_t sent, sent_bytes; /**< To the wire; bytes with the tag inserted. */
+	uint64_t local, local_bytes; /**< To another queue only. */
+	uint64_t copies; /**< Of broadcast and multicast frames, for other queues. */
+	uint64_t drops[VMQ_TX_DROP_COUNT];
+	uint64_t dropped; /**< Sum of drops. */
+	uint64_t waiting; /**< Taken, and still on its way. */
+};
+
+/**
+ * Any thread. At any quiet moment received = sent + local + dropped + waiting, exactly.
+ * Zeros for a queue whose backend receives nothing.
+ */
+void vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_tx_stats *stats);
+
+/** What senders have to know about a queue of a view. */
+struct vmq_dp_member {
+	uint16_t native_vlan; /**< Of what it sends without a tag; 0: untagged. */
+	bool takes_untagged; /**< Such frames come to it, so that it may send them. */
+	bool trunk; /**< Its VM sends tags itself; else a tagged frame is spoofed. */
+};
+
 /** What a source's packets are looked up in: immutable once published. */
 struct vmq_dp_view {
 	struct vmq_classifier *classifier;
+	uint64_t id; /**< No other view has it. */
 	uint16_t n_queues;
 	/** By the index that the classifier answers; [0] is the default queue. */
 	struct vmq_dp_queue **queues;
+	struct vmq_dp_member *members; /**< By the same index; zeros at first. */
 	/* The worker's: what it has gathered for each of them. */
 	uint8_t *n_gathered;
 	struct rte_mbuf *(*gathered)[VMQ_BURST];
@@ -237,6 +301,33 @@ void vmq_dp_source_free(struct vmq_dp_source *source);
  */
 void vmq_dp_source_publish(struct vmq_dp_source *source, struct vmq_dp_view *view);
 
+/** What an adapter's queues send on: the Tx queues of its port. */
+struct vmq_dp_uplink;
+
+struct vmq_dp_uplink_params {
+	uint16_t port_id;
+	uint16_t tx_queues; /**< Fewer than workers: they share. */
+	uint16_t mtu; /**< Longest packet, in bytes without header and tags. */
+	bool multi_segs; /**< The port sends packets of several segments. */
+	struct vmq_dp_source *source; /**< By whose view it is decided what goes out. */
+};
+
+/** @return NULL with rte_errno ENOMEM */
+struct vmq_dp_uplink *vmq_dp_uplink_create(struct vmq_datapath *dp,
+	const struct vmq_dp_uplink_params *params);
+
+/** Free. No worker may use it any more. NULL is allowed. */
+void vmq_dp_uplink_free(struct vmq_dp_uplink *uplink);
+
+/**
+ * Ask the workers to fetch from the port the packets that it has sent and still has in
+ * its rings; without it they come home when others follow them. Does not wait.
+ */
+void vmq_dp_uplink_clean(struct vmq_dp_uplink *uplink);
+
+/** Let a queue send. Before it is assigned as a sender. */
+void vmq_dp_queue_set_uplink(struct vmq_dp_queue *queue, struct vmq_dp_uplink *uplink);
+
 /**
  * Most packets that a source's worker gathers before it delivers them. They lie in
  * the pool received into.
@@ -252,6 +343,10 @@ struct vmq_dp_assignment {
 	uint16_t n_sources;
 	struct vmq_dp_queue *const *queues; /**< Served for sources of other workers. */
 	uint16_t n_queues;
+	struct vmq_dp_queue *const *senders; /**< Served, and their VMs send. */
+	uint16_t n_senders;
+	struct vmq_dp_uplink *const *uplinks; /**< All there are. */
+	uint16_t n_uplinks;
 };
 
 /**

@@ -31,6 +31,21 @@ serve_backlogged(struct worker *worker)
 	return done;
 }
 
+/* Other workers have put something into queues that are served here. */
+static void
+answer(struct worker *worker)
+{
+	struct vmq_dp_queue *queue, *next;
+
+	queue = atomic_exchange_explicit(&worker->rung, NULL, memory_order_acquire);
+	for (; queue != NULL; queue = next) {
+		next = queue->next_rung;
+		/* Whoever rings from now on links it anew: first this, then look. */
+		atomic_exchange_explicit(&queue->rung, false, memory_order_acq_rel);
+		queue_add_backlogged(queue, worker);
+	}
+}
+
 /* One turn. Returns how many packets moved. */
 static uint32_t
 turn(struct worker *worker, const struct work *work)
@@ -43,6 +58,12 @@ turn(struct worker *worker, const struct work *work)
 	for (i = 0; i < work->n_queues; i++)
 		if (queue_is_served_by(work->queues[i], VMQ_SERVE_OTHER))
 			served += queue_serve(work->queues[i]);
+	for (i = 0; i < work->n_senders; i++)
+		served += queue_transmit(work->senders[i], worker);
+	for (i = 0; i < work->n_uplinks; i++)
+		uplink_clean(work->uplinks[i], worker);
+	if (unlikely(atomic_load_explicit(&worker->rung, memory_order_relaxed) != NULL))
+		answer(worker);
 	if (!SLIST_EMPTY(&worker->backlogged))
 		served += serve_backlogged(worker);
 	vmq_counter_add(&worker->packets, received);

@@ -199,7 +199,7 @@ classify(const struct vmq_classifier *classifier, uint64_t key, uint32_t hash, u
 	keep_tags = entry->value & VALUE_KEEP_TAGS;
 	return (struct vmq_class){
 		.index = (uint16_t)entry->value,
-		.claimed = 1,
+		.claimed = (entry->key & KEY_MAC_MASK) != 0 ? VMQ_CLAIM_MAC : VMQ_CLAIM_VLAN,
 		.tag = place == TAG_IN_FRAME && !keep_tags ? VMQ_TAG_STRIP
 			: place == TAG_STRIPPED && keep_tags ? VMQ_TAG_INSERT
 							     : VMQ_TAG_LEAVE,
@@ -226,6 +226,18 @@ vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *
 			classes[done + i] = classify(classifier, keys[i], hashes[i], places[i],
 				default_index);
 	}
+}
+
+struct vmq_class
+vmq_classifier_find(const struct vmq_classifier *classifier, const struct rte_ether_addr *mac,
+	uint16_t vlan_id, uint16_t default_index)
+{
+	uint64_t key = 0;
+
+	memcpy(&key, mac->addr_bytes, sizeof(mac->addr_bytes));
+	key = rte_le_to_cpu_64(key) | (uint64_t)(vlan_id & RTE_VLAN_ID_MASK) << KEY_VLAN_SHIFT;
+	return classify(classifier, key, key_table_hash(&classifier->table, key), TAG_NONE,
+		default_index);
 }
 
 void

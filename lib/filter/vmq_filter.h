@@ -149,10 +149,17 @@ void vmq_classifier_free(struct vmq_classifier *classifier);
 /** Memory of the table, in bytes. */
 size_t vmq_classifier_bytes(const struct vmq_classifier *classifier);
 
+/** What claims a frame. */
+enum vmq_claim {
+	VMQ_CLAIM_NONE,
+	VMQ_CLAIM_MAC, /**< A filter that tests the MAC. */
+	VMQ_CLAIM_VLAN, /**< A filter that tests the VLAN alone. */
+};
+
 /** The answer of a lookup: which queue, and what to do with the tag. */
 struct vmq_class {
 	uint16_t index; /**< vmq_classifier_queue.index of the queue, or default_index. */
-	uint8_t claimed; /**< A filter claims it; 0: nothing does. */
+	uint8_t claimed; /**< enum vmq_claim */
 	uint8_t tag; /**< enum vmq_tag_action */
 };
 
@@ -173,6 +180,15 @@ enum vmq_tag_action {
  */
 void vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *const *packets,
 	uint16_t n, struct vmq_class *classes, uint16_t default_index);
+
+/**
+ * Which queue a frame would go to: one lookup, as of a burst.
+ *
+ * @param vlan_id
+ *   0: untagged.
+ */
+struct vmq_class vmq_classifier_find(const struct vmq_classifier *classifier,
+	const struct rte_ether_addr *mac, uint16_t vlan_id, uint16_t default_index);
 
 /**
  * Move the outermost tag of a frame out of band: into vlan_tci, with

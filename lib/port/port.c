@@ -42,6 +42,7 @@ configure(struct vmq_port *port, const struct vmq_port_params *params, struct vm
 	/* A frame may be longer than one buffer. */
 	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	port->sends_segments = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->tx_queues = RTE_MIN(params->tx_queues, info.max_tx_queues);
 	conf.intr_conf.rxq = params->rx_interrupts;
 	ret = rte_eth_dev_configure(port->id, 1, port->tx_queues, &conf);
@@ -170,6 +171,18 @@ vmq_port_id(const struct vmq_port *port)
 	return port->id;
 }
 
+uint16_t
+vmq_port_tx_queues(const struct vmq_port *port)
+{
+	return port->tx_queues;
+}
+
+bool
+vmq_port_sends_segments(const struct vmq_port *port)
+{
+	return port->sends_segments;
+}
+
 int
 vmq_port_node(const struct vmq_port *port)
 {
@@ -201,4 +214,6 @@ vmq_port_stats_get(const struct vmq_port *port, struct vmq_port_stats *stats)
 	stats->missed = eth.imissed;
 	stats->errors = eth.ierrors;
 	stats->no_buffer = eth.rx_nombuf;
+	stats->sent = eth.opackets;
+	stats->send_errors = eth.oerrors;
 }

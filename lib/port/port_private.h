@@ -16,6 +16,7 @@ struct vmq_port {
 	uint16_t mtu;
 	int node;
 	bool started;
+	bool sends_segments;
 	bool vmdq; /* its Rx queues are those of VMDq pools */
 	bool tests_vlans; /* of VMDq pools, as it was told before its start */
 	uint16_t slot_descriptors;

@@ -32,6 +32,8 @@ struct vmq_port_stats {
 	uint64_t missed; /**< Dropped by the NIC: its ring was full. */
 	uint64_t errors; /**< Dropped by the NIC: broken frames. */
 	uint64_t no_buffer; /**< Times that the driver found no buffer for its ring. */
+	uint64_t sent; /**< Packets that it has sent. */
+	uint64_t send_errors; /**< Packets that it took and could not send. */
 };
 
 /**
@@ -114,6 +116,12 @@ void vmq_port_close(struct vmq_port *port);
 
 /** DPDK's id of the port, for the burst functions. Any thread. */
 uint16_t vmq_port_id(const struct vmq_port *port);
+
+/** Tx queues that it has really. */
+uint16_t vmq_port_tx_queues(const struct vmq_port *port);
+
+/** Does it send packets of several segments? */
+bool vmq_port_sends_segments(const struct vmq_port *port);
 
 /** NUMA node, or SOCKET_ID_ANY. */
 int vmq_port_node(const struct vmq_port *port);

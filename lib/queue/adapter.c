@@ -27,6 +27,34 @@ adapter_queue(const struct vmq_adapter *adapter, uint32_t id)
 	return id < adapter->n_slots ? adapter->queues[id] : NULL;
 }
 
+/*
+ * The VLAN of frames that a queue's VM sends without a tag: none, if the queue takes such
+ * frames as well, else that of its first filter.
+ */
+static void
+set_native_vlans(const struct vmq_adapter *adapter, const struct vmq_classifier_queue *queues,
+	struct vmq_dp_view *view)
+{
+	const struct vmq_filter *filter;
+	struct vmq_dp_member *member;
+	uint32_t after;
+	uint16_t i;
+
+	for (after = 0; (filter = vmq_filter_next(adapter->filters, after)) != NULL;
+		after = filter->id) {
+		if (!queues[filter->queue_id].active)
+			continue;
+		member = &view->members[queues[filter->queue_id].index];
+		if (filter->match.vlan_test != VMQ_VLAN_ID)
+			member->takes_untagged = true;
+		else if (member->native_vlan == 0)
+			member->native_vlan = filter->match.vlan_id;
+	}
+	for (i = 0; i < view->n_queues; i++)
+		if (view->members[i].takes_untagged)
+			view->members[i].native_vlan = 0;
+}
+
 /* The view of the adapter as it is now: its active queues, the default one first. */
 static struct vmq_dp_view *
 build_view(const struct vmq_adapter *adapter)
@@ -51,9 +79,15 @@ build_view(const struct vmq_adapter *adapter)
 			.keep_tags = queue->keep_tags,
 			.active = true,
 		};
+		view->members[n] = (struct vmq_dp_member){
+			/* What no filter claims comes to the default queue with its tags. */
+			.trunk = queue->keep_tags || i == VMQ_DEFAULT_QUEUE_ID,
+			.takes_untagged = i == VMQ_DEFAULT_QUEUE_ID,
+		};
 		view->queues[n++] = queue->dp;
 	}
 	view->n_queues = n;
+	set_native_vlans(adapter, classes, view);
 	view->classifier = vmq_classifier_build(adapter->filters, classes,
 		(uint16_t)adapter->n_slots, node);
 	if (view->classifier == NULL)
@@ -225,6 +259,19 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 			adapter->name);
 		goto fail;
 	}
+	adapter->uplink = vmq_dp_uplink_create(host->dp, &(struct vmq_dp_uplink_params){
+		.port_id = vmq_port_id(adapter->port),
+		.tx_queues = vmq_port_tx_queues(adapter->port),
+		.mtu = adapter->mtu,
+		.multi_segs = vmq_port_sends_segments(adapter->port),
+		.source = adapter->source,
+	});
+	if (adapter->uplink == NULL) {
+		ret = -vmq_error_errno(err, ENOMEM, "adapter %s: no memory for its uplink",
+			adapter->name);
+		goto fail;
+	}
+	vmq_dp_queue_set_uplink(queue->dp, adapter->uplink);
 	vmq_port_link_get(adapter->port, &adapter->link);
 	adapter->unpublished = true;
 	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS) {
@@ -347,6 +394,7 @@ vmq_adapter_free(struct vmq_adapter *adapter)
 	for (i = adapter->queues != NULL ? adapter->n_slots : 0; i-- > 0;)
 		if (adapter->queues[i] != NULL)
 			end_queue(adapter->queues[i]);
+	vmq_dp_uplink_free(adapter->uplink);
 	vmq_dp_source_free(adapter->source);
 	leaked = vmq_shmem_destroy(adapter->shmem);
 	vmq_filter_set_free(adapter->filters);

@@ -149,13 +149,22 @@ is_remote(const struct vmq_adapter *adapter, const struct queue *queue, uint16_t
 		queue->worker != adapter->source_worker && !queue->abort;
 }
 
+/* Does a worker serve a queue whose VM sends? */
+static bool
+is_sender(const struct queue *queue, uint16_t worker)
+{
+	return queue != NULL && queue->dp != NULL && queue->worker == worker && !queue->abort &&
+		queue_transmits(queue);
+}
+
 static int
 assign_worker(struct vmq_host *host, uint16_t worker)
 {
+	struct vmq_dp_queue **queues, **senders;
 	struct vmq_dp_source **sources;
-	struct vmq_dp_queue **queues;
+	struct vmq_dp_uplink **uplinks;
 	struct vmq_adapter *adapter;
-	uint32_t n_sources = 0, n_queues = 0, i;
+	uint32_t n_sources = 0, n_queues = 0, n_senders = 0, n_uplinks = 0, i;
 	int ret = -ENOMEM;
 
 	STAILQ_FOREACH(adapter, &host->adapters, next) {
@@ -163,8 +172,10 @@ assign_worker(struct vmq_host *host, uint16_t worker)
 		n_queues += adapter->n_slots;
 	}
 	sources = calloc(n_sources + 1, sizeof(*sources));
+	uplinks = calloc(n_sources + 1, sizeof(*uplinks));
 	queues = calloc(n_queues + 1, sizeof(*queues));
-	if (sources == NULL || queues == NULL)
+	senders = calloc(n_queues + 1, sizeof(*senders));
+	if (sources == NULL || uplinks == NULL || queues == NULL || senders == NULL)
 		goto out;
 
 	n_sources = 0;
@@ -174,19 +185,29 @@ assign_worker(struct vmq_host *host, uint16_t worker)
 			continue;
 		if (adapter->source_worker == worker)
 			sources[n_sources++] = adapter->source;
-		for (i = 0; i < adapter->n_slots; i++)
+		uplinks[n_uplinks++] = adapter->uplink;
+		for (i = 0; i < adapter->n_slots; i++) {
 			if (is_remote(adapter, adapter->queues[i], worker))
 				queues[n_queues++] = adapter->queues[i]->dp;
+			if (is_sender(adapter->queues[i], worker))
+				senders[n_senders++] = adapter->queues[i]->dp;
+		}
 	}
 	ret = vmq_datapath_assign(host->dp, worker, &(struct vmq_dp_assignment){
 		.sources = sources,
 		.n_sources = (uint16_t)n_sources,
 		.queues = queues,
 		.n_queues = (uint16_t)n_queues,
+		.senders = senders,
+		.n_senders = (uint16_t)n_senders,
+		.uplinks = uplinks,
+		.n_uplinks = (uint16_t)n_uplinks,
 	});
 out:
 	free(sources);
+	free(uplinks);
 	free(queues);
+	free(senders);
 	return ret;
 }
 

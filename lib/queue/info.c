@@ -21,6 +21,7 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 								  : queue->state;
 	info->worker = queue->worker;
 	info->keep_tags = queue->keep_tags;
+	info->anti_spoof = queue->anti_spoof;
 	info->n_filters = queue->n_filters;
 	info->buffer_size = queue->memory.buffer_size;
 	info->backend = queue->backend_params.type;
@@ -37,9 +38,15 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	/* While the helper thread makes or frees the pools they are its own. */
 	if (queue->pool != NULL && !queue->completing && !queue->releasing)
 		vmq_pool_stats_get(queue->pool, &info->memory);
+	if (queue->xmit_pool != NULL && !queue->completing && !queue->releasing)
+		vmq_pool_stats_get(queue->xmit_pool, &info->xmit_memory);
+	info->transmits = queue_transmits(queue);
 	info->packets = queue->last_packets;
-	if (queue->dp != NULL)
+	info->transmit = queue->last_transmit;
+	if (queue->dp != NULL) {
 		vmq_dp_queue_stats_get(queue->dp, &info->packets);
+		vmq_dp_queue_tx_stats_get(queue->dp, &info->transmit);
+	}
 	return true;
 }
 
@@ -57,6 +64,8 @@ vmq_queue_params_get(const struct vmq_adapter *adapter, uint16_t id,
 		.worker = queue->worker,
 		.memory = queue->memory,
 		.keep_tags = queue->keep_tags,
+		.allow_spoofing = !queue->anti_spoof,
+		.receive_only = queue->receive_only,
 		.backend = queue->backend_params,
 	};
 	return true;

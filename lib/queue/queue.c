@@ -54,6 +54,8 @@ queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_pa
 	queue->worker = params->worker;
 	queue->memory = params->memory;
 	queue->keep_tags = params->keep_tags;
+	queue->anti_spoof = !params->allow_spoofing;
+	queue->receive_only = params->receive_only;
 	queue->backend_params.type = params->backend.type;
 	copied = copy_string(&queue->name, params->name);
 	copied &= copy_string(&queue->vm, params->vm);
@@ -164,6 +166,26 @@ vmq_queue_allocate(struct vmq_adapter *adapter, const struct vmq_queue_params *p
 	return VMQ_STATUS_SUCCESS;
 }
 
+/* Nobody serves a queue while its workers hear of it, and then the new one does. */
+static enum vmq_status
+hand_to(struct queue *queue, uint16_t worker, struct vmq_error *err)
+{
+	struct vmq_adapter *adapter = queue->adapter;
+	struct vmq_datapath *dp = adapter->host->dp;
+
+	vmq_dp_queue_serve(queue->dp, VMQ_SERVE_NOBODY);
+	vmq_datapath_synchronize(dp);
+	queue->worker = worker;
+	vmq_dp_queue_set_worker(queue->dp, worker);
+	if (host_assign(adapter->host) < 0)
+		return vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory to tell the workers");
+	vmq_datapath_synchronize(dp);
+	vmq_dp_queue_serve(queue->dp,
+		worker == adapter->source_worker ? VMQ_SERVE_SOURCE : VMQ_SERVE_OTHER);
+	adapter->unpublished = true; /* a new view makes the source look at backlogs */
+	return adapter_publish(adapter, err);
+}
+
 /*
  * Give a queue to another worker. What the old one has not delivered waits in the
  * backlog, and everything new goes behind it: nothing is lost and the order is kept.
@@ -171,8 +193,6 @@ vmq_queue_allocate(struct vmq_adapter *adapter, const struct vmq_queue_params *p
 static enum vmq_status
 change_worker(struct queue *queue, uint16_t worker, struct vmq_error *err)
 {
-	struct vmq_adapter *adapter = queue->adapter;
-	struct vmq_datapath *dp = adapter->host->dp;
 	const uint16_t old = queue->worker;
 	enum vmq_status status;
 
@@ -181,29 +201,15 @@ change_worker(struct queue *queue, uint16_t worker, struct vmq_error *err)
 	if (queue->id == VMQ_DEFAULT_QUEUE_ID)
 		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED,
 			"the default queue's worker is its adapter's: it cannot be changed");
-	queue->worker = worker;
-	if (queue->dp == NULL)
+	if (queue->dp == NULL) {
+		queue->worker = worker;
 		return VMQ_STATUS_SUCCESS;
+	}
 
-	/* Nobody serves it for a moment... */
-	vmq_dp_queue_serve(queue->dp, VMQ_SERVE_NOBODY);
-	vmq_datapath_synchronize(dp);
-	/* ...and then the new worker does. */
-	vmq_dp_queue_serve(queue->dp,
-		worker == adapter->source_worker ? VMQ_SERVE_SOURCE : VMQ_SERVE_OTHER);
-	adapter->unpublished = true; /* a new view makes the source look at backlogs */
-	if (host_assign(adapter->host) < 0)
-		status = vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory to tell the workers");
-	else
-		status = adapter_publish(adapter, err);
-	if (status == VMQ_STATUS_SUCCESS)
-		return status;
-	vmq_dp_queue_serve(queue->dp, VMQ_SERVE_NOBODY);
-	vmq_datapath_synchronize(dp);
-	queue->worker = old;
-	vmq_dp_queue_serve(queue->dp,
-		old == adapter->source_worker ? VMQ_SERVE_SOURCE : VMQ_SERVE_OTHER);
-	host_assign(adapter->host);
+	status = hand_to(queue, worker, err);
+	if (status != VMQ_STATUS_SUCCESS && hand_to(queue, old, NULL) != VMQ_STATUS_SUCCESS)
+		VMQ_LOG(ERR, "queue %u (%s): no worker serves it until its worker is changed\n",
+			queue->id, queue->name);
 	return status;
 }
 

@@ -31,9 +31,13 @@ void
 queue_free_progress(struct queue *queue)
 {
 	/* A block on its way to or from the helper thread comes to rest by itself. */
-	if (queue->state != VMQ_QUEUE_FREEING || queue->releasing || queue->completing ||
-		queue_missing(queue) > 0)
+	if (queue->state != VMQ_QUEUE_FREEING || queue->releasing || queue->completing)
 		return;
+	if (queue_missing(queue) > 0) {
+		/* What the VM has sent may lie in the port's rings. */
+		vmq_dp_uplink_clean(queue->adapter->uplink);
+		return;
+	}
 	if (queue->pool != NULL) {
 		vmq_pool_cancel_retire(queue->pool);
 		if (vmq_pool_progress(queue->pool))

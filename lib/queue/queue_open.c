@@ -11,8 +11,8 @@
 #include "queue_private.h"
 
 /*
- * Buffers for what a backend receives: the ring of its port, and room to move.
- * What it receives is not read yet; the ring has to be filled all the same.
+ * Buffers for what a VM sends: the ring of a backend's port, what waits in the
+ * adapter's Tx ring, and room to move.
  */
 #define XMIT_BUFFERS 1024
 #define XMIT_BUFFER_SIZE 2048
@@ -135,6 +135,9 @@ queue_open_path(struct queue *queue, struct vmq_error *err)
 		.received_into_pool = queue->id == VMQ_DEFAULT_QUEUE_ID,
 		.reserve = VMQ_GATHER_MAX,
 		.socket_id = node,
+		.n_workers = vmq_datapath_workers(queue->adapter->host->dp),
+		.xmit_pool = queue_transmits(queue) ? vmq_pool_mempool(queue->xmit_pool) : NULL,
+		.anti_spoof = queue->anti_spoof,
 	};
 	struct vmq_backend_params backend = queue->backend_params;
 	enum vmq_status status = VMQ_STATUS_FAILURE;
@@ -155,6 +158,8 @@ queue_open_path(struct queue *queue, struct vmq_error *err)
 			queue->name, queue->memory.limit);
 		goto fail;
 	}
+	/* The default queue's is set when there is one. */
+	vmq_dp_queue_set_uplink(queue->dp, queue->adapter->uplink);
 	return VMQ_STATUS_SUCCESS;
 
 fail:
@@ -172,8 +177,10 @@ queue_close_path(struct queue *queue)
 		vmq_dp_queue_discard(queue->dp);
 	if (vmq_backend_drain(queue->backend, &err) < 0)
 		VMQ_LOG(ERR, "queue %u (%s): %s\n", queue->id, queue->name, err.text);
-	if (queue->dp != NULL)
+	if (queue->dp != NULL) {
 		vmq_dp_queue_stats_get(queue->dp, &queue->last_packets);
+		vmq_dp_queue_tx_stats_get(queue->dp, &queue->last_transmit);
+	}
 	vmq_backend_close(queue->backend);
 	vmq_dp_queue_free(queue->dp);
 	queue->backend = NULL;

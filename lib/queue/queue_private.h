@@ -29,6 +29,8 @@ struct queue {
 	uint16_t worker;
 	struct vmq_queue_memory memory;
 	bool keep_tags;
+	bool anti_spoof;
+	bool receive_only;
 	struct vmq_backend_params backend_params; /* strings are the queue's own */
 	uint32_t n_filters;
 
@@ -39,6 +41,7 @@ struct queue {
 	struct vmq_backend_link link; /* of the backend, as it was indicated */
 	struct vmq_dp_queue *dp;
 	struct vmq_dp_queue_stats last_packets; /* what dp counted until it was closed */
+	struct vmq_dp_tx_stats last_transmit;
 
 	/* While a batch with this queue is with the helper thread. */
 	bool completing;
@@ -62,6 +65,7 @@ struct vmq_adapter {
 	struct vmq_port *port;
 	struct vmq_filter_set *filters;
 	struct vmq_dp_source *source;
+	struct vmq_dp_uplink *uplink;
 	uint16_t source_worker;
 	uint16_t mtu;
 	struct vmq_port_link link; /* as it was indicated */
@@ -117,6 +121,13 @@ enum vmq_status queue_refuse(const struct queue *queue, enum vmq_queue_event eve
 void queue_set_state(struct queue *queue, enum vmq_queue_state state);
 /* Is it what workers may deliver to? */
 bool queue_is_active(const struct queue *queue);
+
+/* Does its VM send? */
+static inline bool
+queue_transmits(const struct queue *queue)
+{
+	return !queue->receive_only && vmq_backend_type_receives(queue->backend_params.type);
+}
 
 /* queue_open.c */
 /*

@@ -158,6 +158,12 @@ struct vmq_queue_params {
 	uint16_t worker; /**< Serves the queue. */
 	struct vmq_queue_memory memory;
 	bool keep_tags;
+	/**
+	 * Do not check what the VM sends: by default a frame passes only if one to its
+	 * source address, on its VLAN, would come to this queue.
+	 */
+	bool allow_spoofing;
+	bool receive_only; /**< Take nothing from its backend: a mirror or a loopback. */
 	/** Type, file and device are read; strings are copied. */
 	struct vmq_backend_params backend;
 };
@@ -347,10 +353,14 @@ struct vmq_queue_info {
 	enum vmq_queue_state state; /**< After its adapter's halt: the one before it. */
 	uint16_t worker;
 	bool keep_tags;
+	bool anti_spoof;
 	uint32_t n_filters;
 	uint32_t buffer_size;
 	struct vmq_pool_stats memory;
+	struct vmq_pool_stats xmit_memory; /**< For what its VM sends. */
 	struct vmq_dp_queue_stats packets;
+	bool transmits; /**< Its backend receives: its VM sends. */
+	struct vmq_dp_tx_stats transmit;
 	enum vmq_backend_type backend;
 	const char *backend_text;
 	struct vmq_backend_link backend_link; /**< Down while there is no backend. */

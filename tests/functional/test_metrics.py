@@ -45,12 +45,32 @@ QUEUE = {
     "buffers.grown": "vmq_queue_memory_grown_blocks_total",
     "buffers.returned": "vmq_queue_memory_returned_blocks_total",
     "buffers.failed": "vmq_queue_memory_failed_blocks_total",
+    "transmit.received": "vmq_queue_transmit_received_packets_total",
+    "transmit.received_bytes": "vmq_queue_transmit_received_bytes_total",
+    "transmit.sent": "vmq_queue_transmit_sent_packets_total",
+    "transmit.sent_bytes": "vmq_queue_transmit_sent_bytes_total",
+    "transmit.local": "vmq_queue_transmit_local_packets_total",
+    "transmit.local_bytes": "vmq_queue_transmit_local_bytes_total",
+    "transmit.copies": "vmq_queue_transmit_copied_packets_total",
+    "transmit.waiting": "vmq_queue_transmit_waiting_packets",
+    "transmit.buffers.limit": "vmq_queue_transmit_memory_limit_buffers",
+    "transmit.buffers.populated": "vmq_queue_transmit_memory_populated_buffers",
+    "transmit.buffers.available": "vmq_queue_transmit_memory_available_buffers",
+    "transmit.buffers.outstanding": "vmq_queue_transmit_memory_outstanding_buffers",
+    "transmit.buffers.retiring": "vmq_queue_transmit_memory_retiring_buffers",
+    "transmit.buffers.blocks": "vmq_queue_transmit_memory_blocks",
+    "transmit.buffers.bytes": "vmq_queue_transmit_memory_bytes",
+    "transmit.buffers.grown": "vmq_queue_transmit_memory_grown_blocks_total",
+    "transmit.buffers.returned": "vmq_queue_transmit_memory_returned_blocks_total",
+    "transmit.buffers.failed": "vmq_queue_transmit_memory_failed_blocks_total",
 }
 ADAPTER = {
     "nic.received": "vmq_adapter_nic_received_packets_total",
     "nic.missed": "vmq_adapter_nic_missed_packets_total",
     "nic.errors": "vmq_adapter_nic_error_packets_total",
     "nic.no_buffer": "vmq_adapter_nic_no_buffer_events_total",
+    "nic.sent": "vmq_adapter_nic_sent_packets_total",
+    "nic.send_errors": "vmq_adapter_nic_send_error_packets_total",
 }
 WORKER = {
     "polls": "vmq_worker_polls_total",
@@ -69,7 +89,7 @@ TIME = {
 }
 # Numbers that are no figures, or that are made of others.
 LABELS = {"id", "worker", "cpu", "keep_tags"}
-DERIVED = {"mpps", "gbps", "dropped", "cycles_per_packet", "mean_burst", "busy", "idle", "sleep"}
+DERIVED = {"mpps", "gbps", "dropped", "transmit.dropped", "cycles_per_packet", "mean_burst", "busy", "idle", "sleep"}
 
 
 def numbers(item, prefix=""):
@@ -169,6 +189,9 @@ def test_every_figure_of_the_statistics_is_a_metric(quiet):
         check_item(metrics, queue, QUEUE, labels)
         for reason, count in queue["drops"].items():
             assert metrics.get("vmq_queue_dropped_packets_total", reason=reason,
+                               **labels) == count
+        for reason, count in queue["transmit"]["drops"].items():
+            assert metrics.get("vmq_queue_transmit_dropped_packets_total", reason=reason,
                                **labels) == count
         assert metrics.get("vmq_queue_state", state=queue["state"], **labels) == 1
         assert metrics.get("vmq_queue_filters", **labels) == len(queue["filters"])
@@ -381,6 +404,8 @@ def test_telemetry_has_every_figure_too(quiet):
                 assert info["state"] == queue["state"]
                 assert info["backend"] == queue["backend"]["text"]
                 assert telemetry.ask(f"/vmq/queue/drops,{where}") == queue["drops"]
+                assert telemetry.ask(f"/vmq/queue/transmit_drops,{where}") == (
+                    queue["transmit"]["drops"])
         assert telemetry.ask("/vmq/worker/list") == [one["cpu"] for one in stats["workers"]]
         assert telemetry.ask("/vmq/worker/stats,0")["polls"] > 0
         for wrong in ("/vmq/queue/stats", "/vmq/queue/stats,default", "/vmq/queue/stats,nic,9",

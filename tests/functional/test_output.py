@@ -111,7 +111,8 @@ def test_statistics_are_complete_and_exact(doc, tmp_path):
         assert TOP_KEYS <= set(one)
         assert one["version"] == (TOP / "VERSION").read_text(encoding="ascii").strip()
         assert [adapter["name"] for adapter in one["adapters"]] == ["nic0"]
-        assert set(one["adapters"][0]["nic"]) == {"received", "missed", "errors", "no_buffer"}
+        assert set(one["adapters"][0]["nic"]) == {
+                "received", "missed", "errors", "no_buffer", "sent", "send_errors"}
         assert [queue["name"] for queue in one["queues"]] == ["default", "busy", "idle"]
         assert [queue["id"] for queue in one["queues"]] == [0, 1, 2]
         for queue in one["queues"]:

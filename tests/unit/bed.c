@@ -49,6 +49,18 @@ backend_tx(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n)
 	return n;
 }
 
+static uint16_t
+backend_rx(struct vmq_backend *backend, struct rte_mempool *pool, struct rte_mbuf **packets,
+	uint16_t n)
+{
+	struct bed_backend *b = (struct bed_backend *)backend;
+
+	(void)pool;
+	if (b->outbox == NULL)
+		return 0;
+	return (uint16_t)rte_ring_sc_dequeue_burst(b->outbox, (void **)packets, n, NULL);
+}
+
 static void
 backend_stats(const struct vmq_backend *backend, struct vmq_backend_stats *stats)
 {
@@ -62,6 +74,7 @@ static const struct vmq_backend_ops ops = {
 	.name = "bed",
 	.size = sizeof(struct bed_backend),
 	.tx_burst = backend_tx,
+	.rx_burst = backend_rx,
 	.stats_get = backend_stats,
 };
 
@@ -70,6 +83,7 @@ static const struct vmq_backend_ops holding_ops = {
 	.holds = true,
 	.size = sizeof(struct bed_backend),
 	.tx_burst = backend_tx,
+	.rx_burst = backend_rx,
 	.stats_get = backend_stats,
 };
 
@@ -96,6 +110,14 @@ make_queue(struct bed *bed, unsigned int i)
 	queue->active = true;
 	queue->backend = make_backend(i > 0 && bed->options.holds);
 	snprintf(name, sizeof(name), "bed%u-%u", bed_number, i);
+	if (bed->options.sends) {
+		snprintf(name, sizeof(name), "bed%u-x%u", bed_number, i);
+		queue->xmit_pool = unit_pool(name, BED_QUEUE_BUFFERS, BED_BUFFER_SIZE);
+		queue->backend->outbox = rte_ring_create(name, 2 * (BED_QUEUE_BUFFERS + 1), SOCKET_ID_ANY,
+			RING_F_SP_ENQ | RING_F_SC_DEQ);
+		assert_non_null(queue->backend->outbox);
+		snprintf(name, sizeof(name), "bed%u-%u", bed_number, i);
+	}
 	queue->pool = own ? unit_pool(name, BED_QUEUE_BUFFERS, BED_BUFFER_SIZE) : bed->source_pool;
 	queue->dp = vmq_dp_queue_create(&(struct vmq_dp_queue_params){
 		.id = (uint16_t)i,
@@ -106,10 +128,16 @@ make_queue(struct bed *bed, unsigned int i)
 		.limit = own ? BED_QUEUE_BUFFERS : BED_SOURCE_BUFFERS,
 		.received_into_pool = !own,
 		.reserve = bed->options.reserve,
+		.n_workers = UNIT_WORKERS,
+		.xmit_pool = queue->xmit_pool,
+		.anti_spoof = true,
 		.socket_id = SOCKET_ID_ANY,
 	});
 	assert_non_null(queue->dp);
+	vmq_dp_queue_set_uplink(queue->dp, bed->uplink);
 	vmq_dp_queue_run(queue->dp, true);
+	if (i == 0)
+		queue->member = (struct vmq_dp_member){.trunk = true, .takes_untagged = true};
 	if (i > 0)
 		assert_int_equal(vmq_filter_add(bed->filters, (uint16_t)i, &match,
 			&bed->filter_ids[i], NULL), VMQ_STATUS_SUCCESS);
@@ -131,6 +159,7 @@ bed_publish(struct bed *bed)
 			.keep_tags = bed->queues[i].keep_tags,
 			.active = true,
 		};
+		view->members[n] = bed->queues[i].member;
 		view->queues[n++] = bed->queues[i].dp;
 	}
 	view->n_queues = n;
@@ -142,25 +171,36 @@ bed_publish(struct bed *bed)
 void
 bed_assign(struct bed *bed, bool with_source)
 {
-	struct vmq_dp_queue *remote[BED_QUEUES];
-	uint16_t i, n = 0;
+	struct vmq_dp_queue *remote[BED_QUEUES], *senders[UNIT_WORKERS][BED_QUEUES];
+	uint16_t i, worker, n = 0, n_senders[UNIT_WORKERS] = {0};
 
-	for (i = 1; i < BED_QUEUES && bed->options.remote; i++)
-		remote[n++] = bed->queues[i].dp;
+	for (i = 0; i < BED_QUEUES; i++) {
+		worker = i > 0 && bed->options.remote ? 1 : 0;
+		if (worker == 1)
+			remote[n++] = bed->queues[i].dp;
+		if (bed->options.sends)
+			senders[worker][n_senders[worker]++] = bed->queues[i].dp;
+	}
 	assert_int_equal(vmq_datapath_assign(bed->dp, 0, &(struct vmq_dp_assignment){
-		.sources = &bed->source, .n_sources = with_source}), 0);
+		.sources = &bed->source, .n_sources = with_source,
+		.senders = senders[0], .n_senders = n_senders[0],
+		.uplinks = &bed->uplink, .n_uplinks = bed->uplink != NULL}), 0);
 	assert_int_equal(vmq_datapath_assign(bed->dp, 1, &(struct vmq_dp_assignment){
-		.queues = remote, .n_queues = n}), 0);
+		.queues = remote, .n_queues = n,
+		.senders = senders[1], .n_senders = n_senders[1],
+		.uplinks = &bed->uplink, .n_uplinks = bed->uplink != NULL}), 0);
 }
 
 static struct vmq_port *
-make_port(struct bed *bed)
+make_port(struct bed *bed, bool wire)
 {
 	struct vmq_error err = {.text = ""};
 	struct vmq_port *port;
 	char device[256];
 
-	if (bed->options.capture != NULL)
+	if (wire)
+		snprintf(device, sizeof(device), "net_ring_wire%u", bed_number);
+	else if (bed->options.capture != NULL)
 		snprintf(device, sizeof(device), "net_pcap%u,rx_pcap=%s,infinite_rx=1", bed_number,
 			bed->options.capture);
 	else /* it leaves rings behind: never the same name */
@@ -183,7 +223,9 @@ bed_make(const struct bed_options *options)
 	bed->options = *options;
 	snprintf(name, sizeof(name), "bed%u", ++bed_number);
 	bed->source_pool = unit_pool(name, BED_SOURCE_BUFFERS, BED_BUFFER_SIZE);
-	bed->port = make_port(bed);
+	bed->port = make_port(bed, false);
+	if (bed->options.sends)
+		bed->wire = make_port(bed, true);
 	unit_census_take(&bed->before);
 	bed->dp = vmq_datapath_create(unit_lcores, UNIT_WORKERS);
 	assert_non_null(bed->dp);
@@ -192,6 +234,12 @@ bed_make(const struct bed_options *options)
 		vmq_datapath_set_workers(bed->dp, options->workers);
 	bed->source = vmq_dp_source_create(bed->dp, 0, vmq_port_id(bed->port), 0, bed->source_pool);
 	assert_non_null(bed->source);
+	if (bed->options.sends) {
+		bed->uplink = vmq_dp_uplink_create(bed->dp, &(struct vmq_dp_uplink_params){
+			.port_id = vmq_port_id(bed->wire), .tx_queues = 1, .mtu = 1500,
+			.multi_segs = true, .source = bed->source});
+		assert_non_null(bed->uplink);
+	}
 	bed->filters = vmq_filter_set_create();
 	for (i = 0; i < BED_QUEUES; i++)
 		make_queue(bed, i);
@@ -218,6 +266,12 @@ free_queue(struct bed *bed, struct bed_queue *queue)
 	rte_pktmbuf_free_bulk(queue->backend->held, queue->backend->n_held);
 	vmq_dp_queue_discard(queue->dp);
 	vmq_dp_queue_free(queue->dp);
+	if (queue->xmit_pool != NULL) {
+		assert_true(rte_ring_empty(queue->backend->outbox));
+		rte_ring_free(queue->backend->outbox);
+		unit_assert_pool_full(queue->xmit_pool);
+		rte_mempool_free(queue->xmit_pool);
+	}
 	free(queue->backend);
 	if (queue->pool != bed->source_pool) {
 		unit_assert_pool_full(queue->pool);
@@ -235,8 +289,12 @@ bed_free(struct bed *bed)
 	vmq_datapath_stop(bed->dp);
 	present = NULL;
 	bed_assert_balance(bed);
+	while (bed->wire != NULL &&
+		(n = rte_eth_rx_burst(vmq_port_id(bed->wire), 0, packets, VMQ_BURST)) > 0)
+		rte_pktmbuf_free_bulk(packets, n);
 	for (i = 0; i < BED_QUEUES; i++)
 		free_queue(bed, &bed->queues[i]);
+	vmq_dp_uplink_free(bed->uplink);
 	vmq_dp_source_free(bed->source);
 	vmq_datapath_free(bed->dp);
 	vmq_filter_set_free(bed->filters);
@@ -247,6 +305,7 @@ bed_free(struct bed *bed)
 		rte_pktmbuf_free_bulk(packets, n);
 	vmq_port_stop(bed->port);
 	vmq_port_close(bed->port);
+	vmq_port_close(bed->wire);
 	unit_assert_pool_full(bed->source_pool);
 	rte_mempool_free(bed->source_pool);
 	free(bed);
@@ -306,6 +365,58 @@ bed_stats(const struct bed *bed, unsigned int queue, struct vmq_dp_queue_stats *
 	vmq_dp_queue_stats_get(bed->queues[queue].dp, stats);
 }
 
+void
+bed_vm_sends(struct bed *bed, unsigned int queue, struct rte_mbuf *packet)
+{
+	unsigned int naps = 0;
+
+	while (rte_ring_sp_enqueue(bed->queues[queue].backend->outbox, packet) < 0) {
+		assert_true(naps++ < 100000);
+		nap();
+	}
+}
+
+static bool
+has_been_sent(void *arg)
+{
+	const struct bed *bed = arg;
+	struct vmq_dp_tx_stats stats;
+	unsigned int i;
+
+	for (i = 0; i < BED_QUEUES; i++) {
+		vmq_dp_queue_tx_stats_get(bed->queues[i].dp, &stats);
+		if (!rte_ring_empty(bed->queues[i].backend->outbox) || stats.waiting > 0)
+			return false;
+	}
+	return true;
+}
+
+void
+bed_settle_sent(struct bed *bed)
+{
+	unsigned int i;
+
+	/* Again once what was taken from an outbox at that moment has been counted. */
+	for (i = 0; i < 2; i++) {
+		assert_true(unit_wait(has_been_sent, bed));
+		vmq_datapath_synchronize(bed->dp);
+	}
+	assert_true(has_been_sent(bed));
+	bed_assert_balance(bed);
+}
+
+uint16_t
+bed_wire(struct bed *bed, struct rte_mbuf **packets, uint16_t n)
+{
+	uint16_t got = 0, m;
+
+	do {
+		m = rte_eth_rx_burst(vmq_port_id(bed->wire), 0, packets + got, n - got);
+		got += m;
+	} while (m > 0 && got < n);
+	return got;
+}
+
 struct movement {
 	const struct bed *bed;
 	uint64_t wanted; /* received in all */
@@ -360,6 +471,7 @@ void
 bed_assert_balance(const struct bed *bed)
 {
 	struct vmq_dp_queue_stats stats;
+	struct vmq_dp_tx_stats tx;
 	uint64_t dropped;
 	unsigned int i, j;
 
@@ -371,6 +483,11 @@ bed_assert_balance(const struct bed *bed)
 		assert_int_equal(stats.received, stats.delivered + stats.dropped + stats.waiting);
 		assert_int_equal(bed->queues[i].backend->foreign, 0);
 		assert_int_equal(bed->queues[i].backend->late, 0);
+		vmq_dp_queue_tx_stats_get(bed->queues[i].dp, &tx);
+		for (j = 0, dropped = 0; j < VMQ_TX_DROP_COUNT; j++)
+			dropped += tx.drops[j];
+		assert_int_equal(tx.dropped, dropped);
+		assert_int_equal(tx.received, tx.sent + tx.local + tx.dropped + tx.waiting);
 	}
 }
 

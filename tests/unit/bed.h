@@ -46,6 +46,7 @@ struct bed_backend {
 	struct rte_mempool *pool; /* NULL: anything */
 	_Atomic uint32_t n_held;
 	struct rte_mbuf *held[BED_QUEUE_BUFFERS + 1];
+	struct rte_ring *outbox; /* what the VM sends: test puts, worker takes */
 	/* what its statistics say */
 	_Atomic uint64_t failed, waiting;
 };
@@ -53,7 +54,9 @@ struct bed_backend {
 struct bed_queue {
 	struct bed_backend *backend;
 	struct rte_mempool *pool;
+	struct rte_mempool *xmit_pool; /* NULL: it sends nothing */
 	struct vmq_dp_queue *dp;
+	struct vmq_dp_member member; /* what the view says of it */
 	bool keep_tags;
 	bool active; /* in the view */
 };
@@ -64,6 +67,7 @@ struct bed_options {
 	bool one_pool; /* queue 0 waits in the pool received into */
 	uint32_t reserve; /* of queue 0 */
 	const struct vmq_worker_params *workers; /* NULL: they poll */
+	bool sends; /* their VMs send, to each other and to a ring that is the wire */
 	const char *capture; /* receive this file for ever instead of from a ring */
 };
 
@@ -73,6 +77,8 @@ struct bed {
 	struct vmq_port *port;
 	struct rte_mempool *source_pool;
 	struct vmq_dp_source *source;
+	struct vmq_port *wire; /* with sends */
+	struct vmq_dp_uplink *uplink;
 	struct vmq_filter_set *filters;
 	uint32_t filter_ids[BED_QUEUES]; /* of queue n: MAC 02:00:00:00:00:n, any VLAN */
 	struct bed_queue queues[BED_QUEUES]; /* [0] is the default queue */
@@ -91,6 +97,15 @@ int bed_abandon(void **state);
 
 /** Publish a view of the queues that are active and the filters there are. */
 void bed_publish(struct bed *bed);
+
+/** Let a queue's VM send a packet, which is in its Xmit pool. */
+void bed_vm_sends(struct bed *bed, unsigned int queue, struct rte_mbuf *packet);
+
+/** Wait until all that VMs have sent so far has gone somewhere. */
+void bed_settle_sent(struct bed *bed);
+
+/** Packets on the wire, all that are there; the caller's. @return how many */
+uint16_t bed_wire(struct bed *bed, struct rte_mbuf **packets, uint16_t n);
 
 /** Tell the workers their work: with or without the source. */
 void bed_assign(struct bed *bed, bool with_source);

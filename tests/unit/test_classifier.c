@@ -128,7 +128,7 @@ judge(const struct vmq_filter_set *set, const struct vmq_classifier_queue *queue
 			best = filter;
 	if (best != NULL) {
 		class.index = queues[best->queue_id].index;
-		class.claimed = 1;
+		class.claimed = best->match.has_mac ? VMQ_CLAIM_MAC : VMQ_CLAIM_VLAN;
 	}
 	/* A claimed frame's tag goes out of band, unless its queue keeps tags. */
 	out_of_band = best != NULL && !queues[best->queue_id].keep_tags;
@@ -276,7 +276,7 @@ frames_go_where_a_plain_reading_of_the_rules_says(void **state)
 		for (i = 0; i < n; i++) {
 			wanted = judge(set, queues, packets[i]);
 			assert_same_class(&classes[i], &wanted, packets[i]);
-			claimed += wanted.claimed;
+			claimed += wanted.claimed != VMQ_CLAIM_NONE;
 		}
 		rte_pktmbuf_free_bulk(packets, n);
 		vmq_classifier_free(classifier);

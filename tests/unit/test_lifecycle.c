@@ -348,6 +348,7 @@ consumer_make(struct consumer *consumer, struct lab *lab, uint8_t mac, uint16_t 
 		.worker = worker,
 		.memory = *memory,
 		.backend = {.type = VMQ_BACKEND_ETHDEV, .device = device},
+		.receive_only = true, /* what is sent comes back: it is the test that takes it */
 	});
 	assert_int_equal(rte_eth_dev_get_port_by_name(device, &consumer->port_id), 0);
 }
