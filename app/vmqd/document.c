@@ -223,6 +223,7 @@ document_free(struct document *doc)
 		free(doc->eal.extra_args[i]);
 	free(doc->eal.extra_args);
 	free(doc->eal.workers);
+	doc_control_free(&doc->control);
 	free(doc->eal.file_prefix);
 	free(doc->metrics_address);
 	free(doc);

@@ -113,10 +113,32 @@ struct doc_adapter {
 	struct doc_queue default_queue; /**< Its name is "default". */
 };
 
+/** Bounds of what clients of the control socket may use; 0: vmq_rpc.h's default. */
+struct doc_control_limits {
+	uint32_t request_kb, depth, clients, pending, batch, output_kb, idle_s;
+};
+
+struct doc_mapping {
+	char *user;
+	char *owner;
+};
+
+/** The control socket. */
+struct doc_control {
+	char *socket; /**< NULL: where vmq_rpc_default_socket() says. */
+	bool off; /**< No socket at all. */
+	char *owner, *group; /**< Names; NULL: those of the process. */
+	uint32_t mode; /**< Permissions. */
+	struct doc_mapping *owners; /**< Who acts as which owner; n_owners of them. */
+	size_t n_owners;
+	struct doc_control_limits limits;
+};
+
 struct document {
 	struct doc_eal eal;
 	struct doc_workers workers;
 	char *metrics_address; /**< "127.0.0.1:9650"; NULL: no metrics over HTTP. */
+	struct doc_control control;
 	struct doc_adapter *adapters;
 	size_t n_adapters;
 	struct doc_queue *queues;

@@ -406,6 +406,7 @@ enum {
 	ROOT_ADAPTERS,
 	ROOT_QUEUES,
 	ROOT_METRICS,
+	ROOT_CONTROL,
 };
 
 /* In the order of decoding: queues look their adapters up. */
@@ -418,6 +419,8 @@ static const struct doc_field root_fields[] = {
 	[ROOT_QUEUES] = {"queues", .decode = doc_decode_queues,
 		.expect = "a list of queues, each with \"name\", \"vm\" and \"backend\""},
 	[ROOT_METRICS] = {"metrics", .decode = doc_decode_metrics, .encode = doc_encode_metrics},
+	[ROOT_CONTROL] = {"control", .decode = doc_decode_control, .encode = doc_encode_control,
+		.offset = offsetof(struct document, control)},
 };
 
 void
@@ -431,6 +434,7 @@ doc_decode_root(struct doc_reader *r, json_t *root)
 	doc->eal.in_memory = true;
 	doc->workers.mode = VMQ_WORKER_ADAPTIVE;
 	doc->workers.max_sleep_us = MAX_SLEEP_US_DEFAULT;
+	doc_control_init(&doc->control);
 	r->workers_known = true;
 	r->hugepages_known = true;
 	wrong = doc_decode_object(r, NULL, root, root_fields, RTE_DIM(root_fields), doc);

@@ -291,6 +291,20 @@ void doc_decode_metrics(struct doc_reader *r, const struct doc_path *at, json_t 
 json_t *doc_encode_metrics(const struct document *doc, const struct doc_field *field,
 	const void *in);
 
+/* document_decode_control.c */
+
+/** The owner that administrators act as (vmq_rpc.h, which is not for the reader). */
+#define DOC_OWNER_ADMIN "admin"
+
+/** A control socket of which the document says nothing. */
+void doc_control_init(struct doc_control *control);
+/** out: struct doc_control, initialised. */
+void doc_decode_control(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out);
+json_t *doc_encode_control(const struct document *doc, const struct doc_field *field,
+	const void *in);
+void doc_control_free(struct doc_control *control);
+
 /* document_check.c */
 
 static inline bool

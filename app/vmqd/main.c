@@ -18,6 +18,7 @@
 
 #include <event2/event.h>
 
+#include "control.h"
 #include "document.h"
 #include "eal.h"
 #include "metrics.h"
@@ -67,15 +68,6 @@ catch_signals(void)
 		return -errno;
 	return 0;
 }
-
-/* The control loop and what it looks after. */
-struct control {
-	struct event_base *base;
-	struct system *system;
-	struct report *report;
-	struct event *progress; /* a timer, set anew each time */
-	struct metrics *metrics; /* NULL: none */
-};
 
 static void
 on_stop(evutil_socket_t fd, short what, void *arg)
@@ -158,9 +150,6 @@ run(struct control *control, const struct options *options, struct vmq_error *er
 	int ret = -ENOMEM;
 
 	vmq_error_errno(err, ENOMEM, "the control loop failed");
-	control->base = event_base_new();
-	if (control->base == NULL)
-		return -ENOMEM;
 	stop = event_new(control->base, stop_fd, EV_READ, on_stop, control);
 	report = event_new(control->base, -1, EV_PERSIST, on_report, control);
 	jobs = event_new(control->base, vmq_host_fd(control->system->host), EV_READ | EV_PERSIST,
@@ -185,7 +174,6 @@ run(struct control *control, const struct options *options, struct vmq_error *er
 		event_free(report);
 	if (stop != NULL)
 		event_free(stop);
-	event_base_free(control->base);
 	return ret;
 }
 
@@ -214,40 +202,55 @@ print_checked(const struct document *doc, const char *file)
 		doc->n_adapters, doc->n_queues, filters, document_memory_mb(doc));
 }
 
+static int
+complain(const struct vmq_error *err)
+{
+	fprintf(stderr, "vmqd: %s\n", err->text);
+	return EXIT_FAILURE;
+}
+
 /* From the start of EAL to its end. Returns the exit status. */
 static int
 serve(const struct document *doc, const struct options *options)
 {
 	struct system system = {0};
 	struct report report = {0};
-	struct control control = {.system = &system, .report = &report};
+	struct control control = {.doc = doc, .system = &system, .report = &report};
 	int status = EXIT_SUCCESS;
 	struct vmq_error err;
 
+	if (control_lock(&control, options->config, &err) < 0)
+		return complain(&err);
 	if (eal_start(doc, options->verbose, &err) < 0) {
-		fprintf(stderr, "vmqd: %s\n", err.text);
-		return EXIT_FAILURE;
+		control_close(&control);
+		return complain(&err);
 	}
-	if (system_start(&system, doc, &stop_requested, &err) < 0 ||
-		report_open(&report, &system, options, &err) < 0) {
-		fprintf(stderr, "vmqd: %s\n", err.text);
+	control.base = event_base_new();
+	if (control.base == NULL) {
+		fprintf(stderr, "vmqd: no memory for the control loop\n");
 		status = EXIT_FAILURE;
+	} else if (system_start(&system, doc, &stop_requested, &err) < 0 ||
+		report_open(&report, &system, options, &err) < 0 ||
+		control_open(&control, &err) < 0) {
+		status = complain(&err);
 	} else if (!stop_requested && run(&control, options, &err) < 0) {
-		fprintf(stderr, "vmqd: %s\n", err.text);
+		complain(&err);
 		status = EXIT_FAILURE;
 	}
 
 	report_end(&report);
+	control_stop(&control);
 	if (system_stop(&system) > 0)
 		status = EXIT_FAILURE;
 	if (status == EXIT_SUCCESS || report.table != NULL || report.json != NULL)
 		report_print(&report, true);
-	if (report_close(&report, &err) < 0) {
-		fprintf(stderr, "vmqd: %s\n", err.text);
-		status = EXIT_FAILURE;
-	}
+	control_close(&control);
+	if (report_close(&report, &err) < 0)
+		status = complain(&err);
 	if (system_free(&system) > 0)
 		status = EXIT_FAILURE;
+	if (control.base != NULL)
+		event_base_free(control.base);
 	eal_stop(doc);
 	return status;
 }

@@ -69,11 +69,24 @@ report_queue_get(const struct report *report, size_t adapter, int id, double int
 	return true;
 }
 
+double
+report_elapsed_s(const struct report *report)
+{
+	return now_s() - report->start_s;
+}
+
+struct vmq_rpc_rates
+report_rates(const struct report *report, size_t adapter, uint16_t queue_id)
+{
+	return queue_id < report->n_last[adapter] ? report->last[adapter][queue_id].rates
+						  : (struct vmq_rpc_rates){0};
+}
+
 /* Remember what has been delivered, for the next interval. */
 static void
-remember(struct report *report)
+remember(struct report *report, double interval_s)
 {
-	struct vmq_queue_info info;
+	struct report_queue queue;
 	struct report_last *grown;
 	size_t i;
 	int id;
@@ -89,10 +102,13 @@ remember(struct report *report)
 				report->last[i] = grown;
 				report->n_last[i] = (id + 1) * 2;
 			}
-			if (!vmq_queue_info_get(report->system->adapters[i], (uint16_t)id, &info))
+			if (!report_queue_get(report, i, id, interval_s, false, &queue))
 				continue;
-			report->last[i][id].delivered = info.packets.delivered;
-			report->last[i][id].delivered_bytes = info.packets.delivered_bytes;
+			report->last[i][id] = (struct report_last){
+				.delivered = queue.info.packets.delivered,
+				.delivered_bytes = queue.info.packets.delivered_bytes,
+				.rates = {queue.mpps, queue.gbps},
+			};
 		}
 	}
 }
@@ -101,6 +117,43 @@ void
 report_end(struct report *report)
 {
 	report->end_s = now_s();
+}
+
+struct rates_arg {
+	const struct report *report;
+	double interval_s;
+	bool whole_run;
+};
+
+static struct vmq_rpc_rates
+interval_rates(void *arg, size_t adapter, uint16_t queue_id)
+{
+	const struct rates_arg *of = arg;
+	struct report_queue queue = {0};
+
+	report_queue_get(of->report, adapter, queue_id, of->interval_s, of->whole_run, &queue);
+	return (struct vmq_rpc_rates){queue.mpps, queue.gbps};
+}
+
+static void
+print_json(const struct report *report, bool final, double elapsed_s, double interval_s)
+{
+	struct rates_arg arg = {report, interval_s, final};
+	const struct vmq_rpc_stats_params params = {
+		.elapsed_s = elapsed_s,
+		.interval_s = interval_s,
+		.final = final,
+		.rates = interval_rates,
+		.arg = &arg,
+	};
+	json_t *all = vmq_rpc_stats(&report->system->view, &params);
+
+	if (all == NULL || json_dumpf(all, report->json, JSON_COMPACT) < 0)
+		VMQ_LOG(ERR, "statistics of this interval could not be written\n");
+	else
+		fputc('\n', report->json);
+	fflush(report->json);
+	json_decref(all);
 }
 
 void
@@ -112,8 +165,8 @@ report_print(struct report *report, bool final)
 	if (report->table != NULL)
 		report_table(report, final, now - report->start_s, interval);
 	if (report->json != NULL)
-		report_json(report, final, now - report->start_s, interval);
-	remember(report);
+		print_json(report, final, now - report->start_s, interval);
+	remember(report, interval);
 	report->last_s = now;
 }
 

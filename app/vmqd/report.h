@@ -19,6 +19,7 @@
 struct report_last {
 	uint64_t delivered;
 	uint64_t delivered_bytes;
+	struct vmq_rpc_rates rates; /* between the last two looks */
 };
 
 struct report {
@@ -54,8 +55,11 @@ struct report_queue {
 /** report_table.c: begin, then each queue, then the end. */
 void report_table(const struct report *report, bool final, double elapsed_s, double interval_s);
 
-/** report_json.c */
-void report_json(const struct report *report, bool final, double elapsed_s, double interval_s);
+/** Seconds since report_open(). */
+double report_elapsed_s(const struct report *report);
+
+/** Rates of a queue between the last two looks; 0 before that. */
+struct vmq_rpc_rates report_rates(const struct report *report, size_t adapter, uint16_t queue_id);
 
 /** Figures of a queue over an interval. @return false: no such queue. */
 bool report_queue_get(const struct report *report, size_t adapter, int id, double interval_s,

@@ -205,6 +205,24 @@ start_all(struct system *system, uint32_t *load, volatile bool *stop, struct vmq
 	return ret;
 }
 
+/* What the control socket sees. */
+static void
+show(struct system *system)
+{
+	size_t i;
+
+	for (i = 0; i < system->n_adapters; i++)
+		system->shown[i] = (struct vmq_rpc_adapter){
+			.requests = system->requests[i],
+			.device = system->doc->adapters[i].device,
+		};
+	system->view.version = VMQ_VERSION;
+	system->view.host = system->host;
+	system->view.adapters = system->shown;
+	system->view.n_adapters = system->n_adapters;
+	system->view.worker_cpus = system->doc->eal.workers;
+}
+
 int
 system_start(struct system *system, const struct document *doc, volatile bool *stop,
 	struct vmq_error *err)
@@ -218,8 +236,10 @@ system_start(struct system *system, const struct document *doc, volatile bool *s
 	system->adapters = calloc(doc->n_adapters, sizeof(struct vmq_adapter *));
 	system->requests = calloc(doc->n_adapters, sizeof(struct vmq_oid_adapter *));
 	system->owners = calloc(doc->n_adapters, sizeof(struct vmq_oid_owner *));
+	system->shown = calloc(doc->n_adapters, sizeof(*system->shown));
 	if (lcores == NULL || load == NULL || system->adapters == NULL ||
-		system->requests == NULL || system->owners == NULL) {
+		system->requests == NULL || system->owners == NULL ||
+		system->shown == NULL) {
 		vmq_error_errno(err, ENOMEM, "no memory to start");
 		goto out;
 	}
@@ -235,6 +255,7 @@ system_start(struct system *system, const struct document *doc, volatile bool *s
 		.max_sleep_us = doc->workers.max_sleep_us,
 	});
 	ret = start_all(system, load, stop, err);
+	show(system);
 out:
 	free(lcores);
 	free(load);
@@ -312,6 +333,7 @@ system_free(struct system *system)
 		leaked += vmq_adapter_free(system->adapters[system->n_adapters]);
 		vmq_oid_adapter_free(system->requests[system->n_adapters]);
 	}
+	free(system->shown);
 	free(system->owners);
 	free(system->requests);
 	free(system->adapters);

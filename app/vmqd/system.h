@@ -11,6 +11,7 @@
  */
 
 #include <vmq_oid.h>
+#include <vmq_rpc.h>
 
 #include "document.h"
 
@@ -21,6 +22,8 @@ struct system {
 	struct vmq_oid_adapter **requests; /**< Where requests to each adapter go. */
 	struct vmq_oid_owner **owners; /**< "config" of each adapter. */
 	size_t n_adapters; /**< Started. */
+	struct vmq_rpc_adapter *shown; /**< The same for the control socket. */
+	struct vmq_rpc_system view; /**< What the control socket sees, once all have started. */
 };
 
 /**

@@ -59,6 +59,12 @@ vmq_oid_owner_create(struct vmq_oid_adapter *adapter, const char *name, bool adm
 	return VMQ_STATUS_SUCCESS;
 }
 
+bool
+vmq_oid_owner_sees(const struct vmq_oid_owner *owner, uint16_t queue_id)
+{
+	return owner->administrator || oid_queue_record(owner->adapter, queue_id)->owner == owner;
+}
+
 /* An owner that has gone is remembered for what it left, and no longer. */
 static void
 forget_if_done(struct vmq_oid_owner *owner)

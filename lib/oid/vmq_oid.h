@@ -427,6 +427,9 @@ struct vmq_oid_owner *vmq_oid_owner_find(const struct vmq_oid_adapter *adapter, 
 
 const char *vmq_oid_owner_name(const struct vmq_oid_owner *owner);
 
+/** May the owner know of a queue: is it its own, or is it an administrator? */
+bool vmq_oid_owner_sees(const struct vmq_oid_owner *owner, uint16_t queue_id);
+
 /**
  * Whose a queue or a filter is. Lives until the next request.
  *

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import time
 
+from vmq_test import rpc
+
 TOP = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("VMQ_BUILD", TOP / "build"))
 if not BUILD.is_absolute():
@@ -39,6 +41,19 @@ def remove_runtime(prefix):
     places = ["/var/run", "/tmp", os.environ.get("XDG_RUNTIME_DIR", "/var/run")]
     for place in places:
         shutil.rmtree(os.path.join(place, "dpdk", prefix), ignore_errors=True)
+
+
+def remove_control(doc, conf):
+    """Remove the socket and the locks of a daemon that was killed."""
+    path = rpc.socket_path(doc)
+    for file in (path, path.with_name(path.name + ".lock")):
+        file.unlink(missing_ok=True)
+    for lock in rpc.run_folder().glob("document-*.lock"):
+        try:
+            if str(conf) in lock.read_text(encoding="utf-8"):
+                lock.unlink()
+        except FileNotFoundError:
+            pass  # another daemon's, that has just ended
 
 
 def document(adapters, queues, **eal):
@@ -81,6 +96,7 @@ class Vmqd:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        remove_control(self.doc, self.conf)
         remove_runtime(self.doc["eal"]["file_prefix"])
 
     @property

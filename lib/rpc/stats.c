@@ -2,18 +2,17 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+/* Figures as JSON: the same for --stats-json and for the socket. */
+
 #include <stdio.h>
 #include <time.h>
 
-#include <jansson.h>
-#include <rte_common.h>
-
-#include "report.h"
+#include "rpc_private.h"
 
 /* Every json_*_new() reference goes to its parent; a NULL (no memory) ends in NULL at the top. */
 
-static json_t *
-filters_json(const struct vmq_adapter *adapter, uint16_t queue_id)
+json_t *
+rpc_filters(const struct vmq_adapter *adapter, uint16_t queue_id)
 {
 	const struct vmq_filter_set *set = vmq_adapter_filters(adapter);
 	json_t *array = json_array(), *object;
@@ -82,13 +81,6 @@ transmit_json(const struct vmq_queue_info *info)
 		(json_int_t)tx->waiting, "buffers", pool_json(&info->xmit_memory));
 }
 
-/* The CPU that serves a queue. */
-static int
-worker_cpu(const struct report *report, uint16_t worker)
-{
-	return report->system->doc->eal.workers[worker];
-}
-
 static json_t *
 buffers_json(const struct vmq_queue_info *info)
 {
@@ -98,12 +90,14 @@ buffers_json(const struct vmq_queue_info *info)
 	return object;
 }
 
-static json_t *
-queue_json(const struct report *report, size_t adapter, const struct report_queue *queue)
+json_t *
+vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
+	const struct vmq_queue_info *info, const struct vmq_rpc_rates *rates)
 {
-	const struct vmq_queue_info *info = &queue->info;
 	const struct vmq_dp_queue_stats *p = &info->packets;
-	const struct vmq_adapter *of = report->system->adapters[adapter];
+	const struct vmq_adapter *of = vmq_oid_adapter_beneath(system->adapters[adapter].requests);
+	const struct vmq_rpc_rates known = rates != NULL ? *rates
+		: system->rates(system->arg, adapter, info->id);
 
 	return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s, s:i, s:s, s:b, s:o,"
 			 " s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f,"
@@ -111,27 +105,28 @@ queue_json(const struct report *report, size_t adapter, const struct report_queu
 		"adapter", vmq_adapter_name(of), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "state", vmq_queue_state_name(info->state),
 		"operational_state", vmq_queue_operational_state(info->state), "worker",
-		worker_cpu(report, info->worker), "steering", "software", "keep_tags",
-		(int)info->keep_tags, "filters", filters_json(of, info->id), /* */
+		system->worker_cpus[info->worker], "steering", "software", "keep_tags",
+		(int)info->keep_tags, "filters", rpc_filters(of, info->id), /* */
 		"received", (json_int_t)p->received, "received_bytes", (json_int_t)p->received_bytes,
 		"delivered", (json_int_t)p->delivered, "delivered_bytes",
 		(json_int_t)p->delivered_bytes, "dropped", (json_int_t)p->dropped, "drops",
 		drops_json(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
-		"mpps", queue->mpps, "gbps", queue->gbps, /* */
+		"mpps", known.mpps, "gbps", known.gbps, /* */
 		"buffers", buffers_json(info), "transmit", transmit_json(info), /* */
 		"backend", "type", vmq_backend_type_name(info->backend), "text",
 		info->backend_text);
 }
 
 static json_t *
-adapter_json(const struct report *report, size_t adapter)
+adapter_json(const struct vmq_rpc_adapter *adapter)
 {
+	const struct vmq_adapter *beneath = vmq_oid_adapter_beneath(adapter->requests);
 	struct vmq_port_stats nic;
 
-	vmq_adapter_port_stats(report->system->adapters[adapter], &nic);
+	vmq_adapter_port_stats(beneath, &nic);
 	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "name",
-		vmq_adapter_name(report->system->adapters[adapter]), "device",
-		report->system->doc->adapters[adapter].device, "nic", "received",
+		vmq_adapter_name(beneath), "device",
+		adapter->device, "nic", "received",
 		(json_int_t)nic.received, "missed", (json_int_t)nic.missed, "errors",
 		(json_int_t)nic.errors, "no_buffer", (json_int_t)nic.no_buffer, "sent",
 		(json_int_t)nic.sent, "send_errors", (json_int_t)nic.send_errors);
@@ -139,21 +134,20 @@ adapter_json(const struct report *report, size_t adapter)
 
 /* Counters are since the start; the shares and means are of the last second, or of it all. */
 static json_t *
-worker_json(const struct report *report, uint16_t worker, bool final)
+worker_json(const struct vmq_rpc_system *system, uint16_t worker, bool final)
 {
-	const struct vmq_host *host = report->system->host;
 	const struct vmq_worker_stats start = {0};
 	struct vmq_worker_stats stats;
 	struct vmq_worker_load load;
 
-	vmq_worker_stats_get(vmq_host_datapath(host), worker, &stats);
+	vmq_worker_stats_get(vmq_host_datapath(system->host), worker, &stats);
 	if (final)
 		vmq_worker_load_between(&start, &stats, &load);
 	else
-		vmq_host_worker_load(host, worker, &load);
+		vmq_host_worker_load(system->host, worker, &load);
 	return json_pack("{s:i, s:s, s:s?, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
 			 " s:f, s:f, s:f, s:f, s:f}",
-		"cpu", worker_cpu(report, worker), "mode", vmq_worker_mode_name(stats.mode),
+		"cpu", system->worker_cpus[worker], "mode", vmq_worker_mode_name(stats.mode),
 		"fallback", stats.fallback, "max_sleep_us", (int)stats.max_sleep_us, /* */
 		"polls", (json_int_t)stats.polls, "idle_polls", (json_int_t)stats.idle_polls,
 		"packets", (json_int_t)stats.packets, "bursts", (json_int_t)stats.bursts, "served",
@@ -164,51 +158,53 @@ worker_json(const struct report *report, uint16_t worker, bool final)
 		load.busy, "idle", load.idle, "sleep", load.sleep);
 }
 
-static json_t *
-workers_json(const struct report *report, bool final)
+json_t *
+vmq_rpc_workers(const struct vmq_rpc_system *system, bool final)
 {
-	const struct vmq_datapath *dp = vmq_host_datapath(report->system->host);
+	const struct vmq_datapath *dp = vmq_host_datapath(system->host);
 	json_t *array = json_array();
 	uint16_t i;
 
 	for (i = 0; i < vmq_datapath_workers(dp); i++)
-		json_array_append_new(array, worker_json(report, i, final));
+		json_array_append_new(array, worker_json(system, i, final));
 	return array;
 }
 
-void
-report_json(const struct report *report, bool final, double elapsed_s, double interval_s)
+json_t *
+vmq_rpc_stats(const struct vmq_rpc_system *system, const struct vmq_rpc_stats_params *params)
 {
-	json_t *adapters = json_array(), *queues = json_array(), *all;
+	json_t *adapters = json_array(), *queues = json_array();
 	uint64_t received = 0, delivered = 0, dropped = 0, waiting = 0;
-	struct report_queue queue;
+	const struct vmq_adapter *beneath;
+	struct vmq_queue_info info;
+	struct vmq_rpc_rates rates;
 	struct timespec now;
 	size_t i;
 	int id;
 
-	for (i = 0; i < report->system->n_adapters; i++) {
-		json_array_append_new(adapters, adapter_json(report, i));
-		for (id = -1; (id = vmq_queue_next(report->system->adapters[i], id)) >= 0;) {
-			if (!report_queue_get(report, i, id, interval_s, final, &queue))
+	for (i = 0; i < system->n_adapters; i++) {
+		json_array_append_new(adapters, adapter_json(&system->adapters[i]));
+		beneath = vmq_oid_adapter_beneath(system->adapters[i].requests);
+		for (id = -1; (id = vmq_queue_next(beneath, id)) >= 0;) {
+			if ((params->sees != NULL && !params->sees(params->arg, i, (uint16_t)id)) ||
+				!vmq_queue_info_get(beneath, (uint16_t)id, &info))
 				continue;
-			received += queue.info.packets.received;
-			delivered += queue.info.packets.delivered;
-			dropped += queue.info.packets.dropped;
-			waiting += queue.info.packets.waiting;
-			json_array_append_new(queues, queue_json(report, i, &queue));
+			received += info.packets.received;
+			delivered += info.packets.delivered;
+			dropped += info.packets.dropped;
+			waiting += info.packets.waiting;
+			if (params->rates != NULL)
+				rates = params->rates(params->arg, i, (uint16_t)id);
+			json_array_append_new(queues, vmq_rpc_queue_stats(system, i, &info,
+				params->rates != NULL ? &rates : NULL));
 		}
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
-	all = json_pack("{s:s, s:f, s:f, s:f, s:b, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}}",
-		"version", VMQ_VERSION, "time", (double)now.tv_sec + (double)now.tv_nsec / 1e9,
-		"elapsed_s", elapsed_s, "interval_s", interval_s, "final", (int)final, "adapters",
-		adapters, "workers", workers_json(report, final), "queues", queues, "total", "received",
-		(json_int_t)received, "delivered", (json_int_t)delivered, "dropped",
-		(json_int_t)dropped, "waiting", (json_int_t)waiting);
-	if (all == NULL || json_dumpf(all, report->json, JSON_COMPACT) < 0)
-		VMQ_LOG(ERR, "statistics of this interval could not be written\n");
-	else
-		fputc('\n', report->json);
-	fflush(report->json);
-	json_decref(all);
+	return json_pack("{s:s, s:f, s:f, s:f, s:b, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}}",
+		"version", system->version, "time", (double)now.tv_sec + (double)now.tv_nsec / 1e9,
+		"elapsed_s", params->elapsed_s, "interval_s", params->interval_s, "final",
+		(int)params->final, "adapters", adapters, "workers", vmq_rpc_workers(system, params->final),
+		"queues", queues, "total", "received", (json_int_t)received, "delivered",
+		(json_int_t)delivered, "dropped", (json_int_t)dropped, "waiting",
+		(json_int_t)waiting);
 }
