@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The VMQ authors
+"""What the simple commands ask, and how the answers look."""
+
+import json
+import os
+import sys
+import tempfile
+
+from . import show
+
+
+def queue_word(word):
+    """A queue on the command line: digits are an id, name=7 the queue named "7"."""
+    if word is None:
+        return None
+    if word.startswith("name="):
+        return word[5:]
+    return int(word) if word.isascii() and word.isdigit() else word
+
+
+def filter_word(context, word):
+    """52:54:00:00:00:01/10 as the document has it."""
+    mac, slash, vlan = word.rpartition("/")
+    if not slash:
+        mac, vlan = word, "any"
+    one = {}
+    if mac not in ("*", ""):
+        one["mac"] = mac
+    if vlan.isascii() and vlan.isdigit():
+        one["vlan"] = int(vlan)
+    elif vlan in ("untagged", "any"):
+        one["vlan"] = vlan
+    else:
+        context.usage(f'"{word}" is no filter: behind the slash a VLAN number, "untagged" or '
+                      '"any"')
+    return one
+
+
+def settings_word(context, words):
+    """["memory.buffers=64", "vm=a"] as an object of the document."""
+    made = {}
+    for word in words:
+        path, equals, text = word.partition("=")
+        if not equals or not path:
+            context.usage(f'"{word}" is not KEY=VALUE')
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        *parents, last = path.split(".")
+        place = made
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                context.usage(f'"{word}": {parent} has a value already')
+        place[last] = value
+    return made
+
+
+def read_document(context):
+    """A document as JSON; what is no JSON is said as a compiler would."""
+    name = context.args.file
+    if name == "-":
+        text = sys.stdin.read()
+    else:
+        with open(name, encoding="utf-8") as file:
+            text = file.read()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise OSError(f"{name}:{error.lineno}:{error.colno}: this is not JSON: {error.msg}") \
+            from None
+
+
+# queues
+
+def queue_list(context):
+    return context.call("queue.list")
+
+
+def show_queues(result):
+    yield from show.table(
+        ("ID", "QUEUE", "VM", "FILTERS", "CPU", "STATE", "STEERING", "BACKEND", "OWNER",
+         "ADAPTER"),
+        [(one["id"], one["name"], one["vm"],
+          [show.filter_text(each) for each in one.get("filters", [])][:3]
+          + (["..."] if len(one.get("filters", [])) > 3 else []),
+          one.get("worker"), one["state"], steering(one), one["backend"].get("text")
+          or one["backend"]["type"], one.get("owner"), one["adapter"])
+         for one in result["queues"]], right=(0, 4))
+
+
+def steering(one):
+    """hardware, or software with its reason where there is one."""
+    where = one.get("steering", "-")
+    if isinstance(where, dict):
+        why = where.get("reason")
+        where = where.get("path") or where.get("by") or "-"
+        return f"{where} ({why})" if why else where
+    return where
+
+
+def queue_show(context):
+    return context.call("queue.show", queue=queue_word(context.args.queue))
+
+
+def queue_allocate(context):
+    queue = {}
+    if getattr(context.args, "from"):
+        context.args.file = getattr(context.args, "from")
+        queue = read_document(context)
+    queue["name"] = context.args.name
+    for key, value in settings_word(context, context.args.settings).items():
+        if isinstance(value, dict) and isinstance(queue.get(key), dict):
+            queue[key].update(value)
+        else:
+            queue[key] = value
+    if context.args.filter:
+        queue["filters"] = queue.get("filters", []) + [
+            filter_word(context, word) for word in context.args.filter]
+    if context.args.adapter is not None:
+        queue.setdefault("adapter", context.args.adapter)
+    return context.raw("queue.allocate", {"queue": queue}, timeout=0)
+
+
+def show_allocated(result):
+    yield from show.tree(result)
+
+
+def queue_free(context):
+    return context.call("queue.free", timeout=0, queue=queue_word(context.args.queue),
+                        wait=False if context.args.no_wait else None)
+
+
+def queue_set(context):
+    if not context.args.settings:
+        context.usage("nothing to set: KEY=VALUE, such as memory.buffers=4096")
+    return context.call("queue.set", queue=queue_word(context.args.queue),
+                        **settings_word(context, context.args.settings))
+
+
+def queue_promote(context):
+    return context.call("queue.promote", timeout=0, queue=queue_word(context.args.queue))
+
+
+def queue_demote(context):
+    return context.call("queue.demote", timeout=0, queue=queue_word(context.args.queue))
+
+
+# filters
+
+def filter_list(context):
+    return context.call("filter.list", queue=queue_word(context.args.queue))
+
+
+def show_filters(result):
+    yield from show.table(
+        ("ID", "MAC", "VLAN", "QUEUE", "OWNER", "ADAPTER"),
+        [(one.get("id"), one.get("mac"), one.get("vlan"), queue_of(one), one.get("owner"),
+          one.get("adapter")) for one in result["filters"]], right=(0,))
+
+
+def queue_of(one):
+    """A queue's name and id where the answer has both."""
+    if one.get("name"):
+        return f"{one['name']} ({one['queue']})" if "queue" in one else one["name"]
+    return one.get("queue")
+
+
+def filter_set(context):
+    return context.call("filter.set", queue=queue_word(context.args.queue),
+                        filter=filter_word(context, context.args.filter))
+
+
+def filter_clear(context):
+    return context.call("filter.clear", filter=context.args.id)
+
+
+def filter_move(context):
+    return context.call("filter.move", filter=context.args.id, to=queue_word(context.args.to))
+
+
+# memory
+
+def memory_show(context):
+    return context.call("memory.show", queue=queue_word(context.args.queue))
+
+
+def show_memory(result):
+    queues = result.get("queues") or [result]
+    yield from show.table(
+        ("ID", "QUEUE", "POPULATED", "AVAILABLE", "OUT", "RETIRING", "LIMIT", "BLOCKS", "MEMORY",
+         "GROWN", "RETURNED", "FAILED"),
+        [(one.get("id"), one.get("name"), *(memory_of(one).get(key) for key in (
+            "populated", "available", "outstanding", "retiring", "limit", "blocks")),
+          show.size(memory_of(one).get("bytes")), *(memory_of(one).get(key) for key in (
+              "grown", "returned", "failed"))) for one in queues],
+        right=(0, *range(2, 12)))
+    if "bytes" in result and "queues" in result:
+        yield f"together: {show.size(result['bytes'])}"
+
+
+def memory_of(one):
+    return one.get("buffers") or one.get("memory") or one
+
+
+def memory_grow(context):
+    return context.call("memory.grow", timeout=0, queue=queue_word(context.args.queue),
+                        buffers=context.args.buffers)
+
+
+def memory_shrink(context):
+    return context.call("memory.shrink", timeout=0, queue=queue_word(context.args.queue))
+
+
+# adapters
+
+def adapter_call(context, method, **options):
+    """Name as a word of the command or as --adapter."""
+    params = {"adapter": context.args.name or context.args.adapter}
+    return context.raw(method, {k: v for k, v in params.items() if v is not None}, **options)
+
+
+def adapter_list(context):
+    return context.call("adapter.list")
+
+
+def show_adapters(result):
+    yield from show.table(
+        ("ADAPTER", "DEVICE", "LINK", "QUEUES", "RECEIVED", "MISSED"),
+        [(one["name"], one.get("device"), link(one), one.get("queues"),
+          *((one.get("nic") or {}).get(key) for key in ("received", "missed")))
+         for one in result["adapters"]], right=(3, 4, 5))
+
+
+def link(one):
+    state = one.get("link")
+    if isinstance(state, dict):
+        return state.get("text") or ("up" if state.get("up") else "down")
+    return {True: "up", False: "down"}.get(state, state)
+
+
+def adapter_show(context):
+    return adapter_call(context, "adapter.show")
+
+
+def adapter_capabilities(context):
+    return adapter_call(context, "adapter.capabilities")
+
+
+def adapter_verify(context):
+    return adapter_call(context, "adapter.verify", timeout=0)
+
+
+# figures
+
+def stats(context):
+    return context.raw("stats", {})
+
+
+def show_stats(result):
+    yield from show.table(
+        ("ID", "QUEUE", "VM", "STATE", "RECEIVED", "DELIVERED", "DROPPED", "WAITING", "MEMORY",
+         "ADAPTER"),
+        [(one["id"], one["name"], one["vm"], one["state"], one["received"], one["delivered"],
+          one["dropped"], one["waiting"], show.size(one["buffers"]["bytes"]), one["adapter"])
+         for one in result["queues"]], right=(0, *range(4, 9)))
+    total = result["total"]
+    yield (f"total: received {total['received']} = delivered {total['delivered']} + dropped "
+           f"{total['dropped']} + waiting {total['waiting']}")
+
+
+def drops(context):
+    return context.call("drops", queue=queue_word(context.args.queue))
+
+
+def show_drops(result):
+    """Only what was dropped, and what each reason means."""
+    help_of = {one["name"]: one["help"] for one in result.get("reasons", [])}
+    rows = [(one.get("id"), one.get("name"), reason, number, help_of.get(reason))
+            for one in result["queues"] for reason, number in one["drops"].items() if number]
+    if rows:
+        yield from show.table(("ID", "QUEUE", "REASON", "PACKETS", "WHAT IT MEANS"), rows,
+                              right=(0, 3))
+    else:
+        yield "nothing was dropped"
+        for name, text in help_of.items():
+            yield f"  {name}: {text}"
+
+
+def workers(context):
+    return context.raw("workers", {})
+
+
+def show_workers(result):
+    yield from show.table(
+        ("CPU", "MODE", "BUSY", "SLEEP", "CYCLES/PACKET", "BURST", "RECEIVED", "SLEEPS"),
+        [(one["cpu"], one.get("mode"), show.share(one.get("busy")), show.share(one.get("sleep")),
+          "-" if one.get("cycles_per_packet") is None else f"{one['cycles_per_packet']:.0f}",
+          "-" if one.get("mean_burst") is None else f"{one['mean_burst']:.1f}",
+          one["packets"], one.get("sleeps")) for one in result["workers"]],
+        right=(0, *range(2, 8)))
+    for one in result["workers"]:
+        if one.get("fallback"):
+            yield f"CPU {one['cpu']}: {one['fallback']}"
+
+
+# documents
+
+def config_check(context):
+    return context.raw("config.check", {"document": read_document(context)})
+
+
+def config_plan(context):
+    return context.raw("config.plan", {"document": read_document(context)})
+
+
+def config_apply(context):
+    return context.raw("config.apply", {"document": read_document(context)}, timeout=0)
+
+
+def config_diff(context):
+    return context.raw("config.diff", {"document": read_document(context)})
+
+
+def show_plan(result):
+    """Steps, one a line, with live or restart beside each."""
+    steps = result.get("steps")
+    if steps is None:
+        yield from show.tree(result)
+        return
+    if not steps:
+        yield "nothing to do: what runs is what the document says"
+        return
+    yield from show.table(
+        ("", "HOW", "WHAT", "WHY"),
+        [(number, one.get("how") or ("live" if one.get("live") else "restart"),
+          one.get("text") or one.get("what") or one.get("action"),
+          one.get("why") or one.get("reason") or "") for number, one in enumerate(steps, 1)],
+        right=(0,))
+    rest = {key: value for key, value in result.items() if key != "steps"}
+    yield from show.tree(rest)
+
+
+def config_save(context):
+    """The daemon's own bytes; a file is replaced at once or not at all."""
+    result = context.raw("config.save", {})
+    name = context.args.file
+    if name in (None, "-"):
+        return result
+    text = "".join(line + "\n" for line in show_document(result))
+    folder = os.path.dirname(os.path.abspath(name))
+    file = tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False)
+    try:
+        with file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        os.replace(file.name, name)
+    except BaseException:
+        os.unlink(file.name)
+        raise
+    return {"saved": name}
+
+
+def show_document(result):
+    if "saved" in result:
+        yield f"saved to {result['saved']}"
+    elif isinstance(result.get("text"), str):
+        yield result["text"].rstrip("\n")
+    else:
+        yield json.dumps(result.get("document", result), indent=2, ensure_ascii=False)
+
+
+# the daemon itself
+
+def oid(context):
+    if context.args.name is None:
+        return context.raw("oid", {})
+    name = context.args.name
+    params = {"oid": int(name, 0) if name[0].isdigit() else name}
+    if context.args.information is not None:
+        params["information"] = json_word(context, context.args.information)
+    if context.args.type is not None:
+        params["type"] = context.args.type
+    return context.call("oid", timeout=0, **params)
+
+
+def json_word(context, word):
+    try:
+        return json.loads(word)
+    except json.JSONDecodeError as error:
+        return context.usage(f"{word!r} is not JSON: {error.msg}")
+
+
+def call(context):
+    params = json_word(context, context.args.params) if context.args.params else {}
+    if not isinstance(params, dict):
+        context.usage("parameters are a JSON object: {\"queue\": 1}")
+    return context.raw(context.args.method, params, timeout=0)
+
+
+def methods(context):
+    result = context.raw("methods", {})
+    if context.args.method is None:
+        return result
+    found = [one for one in result["methods"] if one["name"] == context.args.method]
+    if not found:
+        context.usage(f'the daemon has no method "{context.args.method}"')
+    return found[0]
+
+
+def show_methods(result):
+    if "methods" not in result:
+        yield from show.tree(result)
+        return
+    yield from show.table(("METHOD", "WHAT IT DOES"),
+                          [(one["name"], one["help"]) for one in result["methods"]])
+
+
+def version(context):
+    return context.raw("version", {})
+
+
+def shutdown(context):
+    return context.raw("shutdown", {})
+
+
+def completion(context):
+    from . import complete
+    print(complete.script(), end="")
