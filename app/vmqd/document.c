@@ -142,6 +142,7 @@ doc_read_text(char *text, size_t length, bool machine, struct doc_findings *find
 		r.no_memory = true;
 		goto out;
 	}
+	r.doc->source = json_incref(root);
 	doc_scan_duplicates(&r, text, length);
 	doc_decode_root(&r, root);
 	doc_check(&r);
@@ -184,13 +185,35 @@ document_read(const char *file, struct doc_findings *findings)
 }
 
 struct document *
+document_parse(const char *text, size_t length, struct doc_findings *findings)
+{
+	char *copy = malloc(length + 1);
+	struct document *doc = NULL;
+
+	*findings = (struct doc_findings){0};
+	if (copy == NULL) {
+		doc_finding_add(findings, NULL, NULL, "out of memory while reading the document");
+		return NULL;
+	}
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	doc = doc_read_text(copy, length, false, findings);
+	free(copy);
+	if (doc_findings_any(findings)) {
+		document_free(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+struct document *
 document_load(const char *file, struct doc_findings *findings)
 {
 	return read_document(file, findings, true);
 }
 
-static void
-free_queue(struct doc_queue *queue)
+void
+doc_queue_free(struct doc_queue *queue)
 {
 	free(queue->name);
 	free(queue->vm);
@@ -211,12 +234,12 @@ document_free(struct document *doc)
 	if (doc == NULL)
 		return;
 	for (i = 0; i < doc->n_queues; i++)
-		free_queue(&doc->queues[i]);
+		doc_queue_free(&doc->queues[i]);
 	free(doc->queues);
 	for (i = 0; i < doc->n_adapters; i++) {
 		free(doc->adapters[i].name);
 		free(doc->adapters[i].device);
-		free_queue(&doc->adapters[i].default_queue);
+		doc_queue_free(&doc->adapters[i].default_queue);
 	}
 	free(doc->adapters);
 	for (i = 0; i < doc->eal.n_extra_args; i++)
@@ -226,5 +249,6 @@ document_free(struct document *doc)
 	doc_control_free(&doc->control);
 	free(doc->eal.file_prefix);
 	free(doc->metrics_address);
+	json_decref(doc->source);
 	free(doc);
 }

@@ -50,6 +50,8 @@ void doc_findings_free(struct doc_findings *findings);
  */
 void doc_findings_print(const struct doc_findings *findings, const char *file, FILE *out);
 
+struct json_t;
+
 struct doc_eal {
 	int main_core; /**< CPU of the control thread. */
 	int *workers; /**< CPUs of the workers, one worker each, n_workers of them. */
@@ -143,6 +145,7 @@ struct document {
 	size_t n_adapters;
 	struct doc_queue *queues;
 	size_t n_queues;
+	struct json_t *source; /**< As it was written. */
 };
 
 /**
@@ -172,8 +175,6 @@ int document_check_machine(const struct document *doc, struct doc_findings *find
  */
 struct document *document_load(const char *file, struct doc_findings *findings);
 
-struct json_t;
-
 /**
  * Parts of a document as JSON, all defaults written out: decoding them gives the same
  * again. The document must be without errors.
@@ -184,6 +185,12 @@ struct json_t *document_eal_json(const struct document *doc);
 struct json_t *document_adapter_json(const struct document *doc,
 	const struct doc_adapter *adapter);
 struct json_t *document_queue_json(const struct document *doc, const struct doc_queue *queue);
+
+/**
+ * Read and check a document that is text in memory already, but not against the
+ * machine: what runs has what it needs, and takes more as it goes.
+ */
+struct document *document_parse(const char *text, size_t length, struct doc_findings *findings);
 
 /** Is a device string a PCI address (EAL's -a), not a virtual device (--vdev)? */
 bool doc_device_is_pci(const char *device);
@@ -199,5 +206,8 @@ uint32_t document_memory_mb(const struct document *doc);
 bool document_parse_address(const char *text, struct sockaddr_storage *to, socklen_t *length);
 
 void document_free(struct document *doc);
+
+/** Free what a queue owns, not the structure itself. */
+void doc_queue_free(struct doc_queue *queue);
 
 #endif /* VMQD_DOCUMENT_H */

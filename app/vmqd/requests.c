@@ -47,6 +47,8 @@ affinity_mask(const struct document *doc, const struct doc_queue *queue, uint32_
 		for (worker = 0; worker < doc->eal.n_workers; worker++)
 			if (doc->eal.workers[worker] == queue->affinity[i])
 				break;
+		if (worker == doc->eal.n_workers)
+			continue; /* a CPU of a document that does not run (yet) */
 		if (mask == 0)
 			*group = (uint32_t)(worker / GROUP_WORKERS);
 		if (worker / GROUP_WORKERS == *group)
@@ -55,13 +57,43 @@ affinity_mask(const struct document *doc, const struct doc_queue *queue, uint32_
 	return mask;
 }
 
-int
-request_allocate(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
-	const struct document *doc, const struct doc_queue *queue, uint16_t *id,
+/* Copy a string into a structure. */
+static int
+put_text(char *to, size_t size, const char *from, const char *what, struct vmq_error *err)
+{
+	if (from == NULL || strlcpy(to, from, size) < size)
+		return 0;
+	return vmq_error_errno(err, ENAMETOOLONG, "%s is longer than %zu bytes", what, size - 1);
+}
+
+static int
+put_vhost(struct vmq_oid_queue_parameters *p, const struct doc_backend *backend,
 	struct vmq_error *err)
 {
+	int ret;
+
+	p->backend_flags = backend->server ? VMQ_OID_BACKEND_SERVER : 0;
+	p->backend_queue_pairs = backend->queue_pairs;
+	p->backend_permissions = backend->permissions;
+	ret = put_text(p->backend_file, sizeof(p->backend_file), backend->socket,
+		"the socket's path", err);
+	if (ret == 0)
+		ret = put_text(p->backend_owner, sizeof(p->backend_owner), backend->owner,
+			"the socket's owner", err);
+	if (ret == 0)
+		ret = put_text(p->backend_group, sizeof(p->backend_group), backend->group,
+			"the socket's group", err);
+	return ret;
+}
+
+int
+request_parameters(const struct document *doc, const struct doc_queue *queue,
+	struct vmq_oid_queue_parameters *p, struct vmq_error *err)
+{
 	const struct doc_memory *memory = &queue->memory;
-	struct vmq_oid_queue_parameters p = {
+	int ret;
+
+	*p = (struct vmq_oid_queue_parameters){
 		.header = {.type = VMQ_OID_OBJECT_TYPE,
 			.revision = VMQ_OID_QUEUE_PARAMETERS_REVISION,
 			.size = VMQ_OID_QUEUE_PARAMETERS_SIZE_2},
@@ -79,31 +111,137 @@ request_allocate(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
 		.options = queue->keep_tags ? VMQ_OID_OPTION_KEEP_TAGS : 0,
 		.backend_type = queue->backend.type,
 	};
-	int ret;
+	p->processor_affinity = affinity_mask(doc, queue, &p->processor_group);
+	ret = put_text(p->queue_name, sizeof(p->queue_name), queue->name, "the name", err);
+	if (ret == 0)
+		ret = put_text(p->vm_name, sizeof(p->vm_name), queue->vm, "the VM's name", err);
+	if (ret == 0 && queue->backend.type == VMQ_BACKEND_VHOST)
+		ret = put_vhost(p, &queue->backend, err);
+	else if (ret == 0)
+		ret = put_text(p->backend_file, sizeof(p->backend_file), queue->backend.file,
+			"the file's path", err);
+	if (ret == 0)
+		ret = put_text(p->backend_device, sizeof(p->backend_device),
+			queue->backend.device, "the device's string", err);
+	return ret;
+}
 
-	p.processor_affinity = affinity_mask(doc, queue, &p.processor_group);
-	strlcpy(p.queue_name, queue->name, sizeof(p.queue_name));
-	strlcpy(p.vm_name, queue->vm, sizeof(p.vm_name));
-	if (queue->backend.type == VMQ_BACKEND_VHOST) {
-		p.backend_flags = queue->backend.server ? VMQ_OID_BACKEND_SERVER : 0;
-		p.backend_queue_pairs = queue->backend.queue_pairs;
-		p.backend_permissions = queue->backend.permissions;
-		strlcpy(p.backend_file, queue->backend.socket, sizeof(p.backend_file));
-		if (queue->backend.owner != NULL)
-			strlcpy(p.backend_owner, queue->backend.owner, sizeof(p.backend_owner));
-		if (queue->backend.group != NULL)
-			strlcpy(p.backend_group, queue->backend.group, sizeof(p.backend_group));
+/* Copy a string out of a structure; "" is none. Returns false: no memory. */
+static bool
+take_text(char **to, const char *from)
+{
+	*to = from[0] != '\0' ? strdup(from) : NULL;
+	return from[0] == '\0' || *to != NULL;
+}
+
+static bool
+take_backend(const struct vmq_oid_queue_parameters *p, struct doc_backend *backend)
+{
+	backend->type = (enum vmq_backend_type)p->backend_type;
+	if (backend->type != VMQ_BACKEND_VHOST)
+		return take_text(&backend->file, p->backend_file) &&
+			take_text(&backend->device, p->backend_device);
+	backend->server = (p->backend_flags & VMQ_OID_BACKEND_SERVER) != 0;
+	/* 0 is one. */
+	backend->queue_pairs = (uint16_t)RTE_MAX(p->backend_queue_pairs, 1u);
+	backend->permissions = p->backend_permissions;
+	return take_text(&backend->socket, p->backend_file) &&
+		take_text(&backend->owner, p->backend_owner) &&
+		take_text(&backend->group, p->backend_group);
+}
+
+static bool
+take_affinity(const struct document *doc, const struct vmq_oid_queue_parameters *p,
+	struct doc_queue *queue)
+{
+	size_t bit, worker;
+
+	queue->affinity = calloc(GROUP_WORKERS, sizeof(*queue->affinity));
+	if (queue->affinity == NULL)
+		return false;
+	for (bit = 0; bit < GROUP_WORKERS; bit++) {
+		worker = (size_t)p->processor_group * GROUP_WORKERS + bit;
+		if ((p->processor_affinity & UINT64_C(1) << bit) && worker < doc->eal.n_workers)
+			queue->affinity[queue->n_affinity++] = doc->eal.workers[worker];
 	}
-	if (queue->backend.file != NULL &&
-		strlcpy(p.backend_file, queue->backend.file, sizeof(p.backend_file)) >=
-			sizeof(p.backend_file))
-		return vmq_error_errno(err, ENAMETOOLONG, "the file's path is too long");
-	if (queue->backend.device != NULL &&
-		strlcpy(p.backend_device, queue->backend.device, sizeof(p.backend_device)) >=
-			sizeof(p.backend_device))
-		return vmq_error_errno(err, ENAMETOOLONG, "the device's arguments are too long");
-	ret = make(adapter, owner, VMQ_OID_METHOD, VMQ_OID_ALLOCATE_QUEUE, &p, sizeof(p), err);
-	*id = (uint16_t)p.queue_id;
+	return true;
+}
+
+int
+request_read_parameters(const struct document *doc, const struct vmq_oid_queue_parameters *p,
+	struct doc_queue *queue)
+{
+	*queue = (struct doc_queue){
+		.memory = {
+			.buffers = p->suggested_receive_buffers,
+			.limit = p->receive_buffers_limit,
+			.buffer_size = p->buffer_size,
+			.node = p->node,
+			.contiguous = (p->memory_flags & VMQ_OID_MEMORY_CONTIGUOUS) != 0,
+			/* 0: all or nothing, which the document says as it is. */
+			.min_buffers = p->receive_buffers_min != 0
+				? p->receive_buffers_min : p->suggested_receive_buffers,
+			.growth = {
+				.low = p->demand_low,
+				.high = p->demand_high,
+				.step = p->demand_step,
+				.hold_ms = p->demand_hold_ms,
+			},
+		},
+		.keep_tags = (p->options & VMQ_OID_OPTION_KEEP_TAGS) != 0,
+	};
+	if (p->demand_low == 0 && p->demand_high == 0 && p->demand_step == 0)
+		queue->memory.growth = vmq_pool_demand_default(queue->memory.buffers);
+	if (take_text(&queue->name, p->queue_name) && take_text(&queue->vm, p->vm_name) &&
+		take_backend(p, &queue->backend) && take_affinity(doc, p, queue))
+		return 0;
+	doc_queue_free(queue);
+	*queue = (struct doc_queue){0};
+	return -ENOMEM;
+}
+
+int
+request_query(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner, uint16_t id,
+	struct vmq_oid_queue_parameters *parameters, struct vmq_error *err)
+{
+	parameters->header = (struct vmq_oid_header){
+		.type = VMQ_OID_OBJECT_TYPE,
+		.revision = VMQ_OID_QUEUE_PARAMETERS_REVISION,
+		.size = VMQ_OID_QUEUE_PARAMETERS_SIZE_2,
+	};
+	parameters->queue_id = id;
+	return make(adapter, owner, VMQ_OID_METHOD, VMQ_OID_QUEUE_PARAMETERS, parameters,
+		sizeof(*parameters), err);
+}
+
+int
+request_change(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner, uint16_t id,
+	const struct document *doc, const struct doc_queue *queue, uint32_t changes,
+	struct vmq_error *err)
+{
+	struct vmq_oid_queue_parameters p;
+	int ret = request_parameters(doc, queue, &p, err);
+
+	if (ret < 0)
+		return ret;
+	p.queue_id = id;
+	p.flags = changes;
+	return make(adapter, owner, VMQ_OID_SET, VMQ_OID_QUEUE_PARAMETERS, &p, sizeof(p), err);
+}
+
+int
+request_allocate(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const struct document *doc, const struct doc_queue *queue, uint16_t *id,
+	struct vmq_error *err)
+{
+	struct vmq_oid_queue_parameters p;
+	int ret = request_parameters(doc, queue, &p, err);
+
+	if (ret == 0)
+		ret = make(adapter, owner, VMQ_OID_METHOD, VMQ_OID_ALLOCATE_QUEUE, &p, sizeof(p),
+			err);
+	if (ret == 0)
+		*id = (uint16_t)p.queue_id;
 	return ret;
 }
 
@@ -157,24 +295,151 @@ request_set_filter(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
 		err);
 }
 
-int
-request_complete(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
-	const uint16_t *ids, size_t n, size_t *failed, struct vmq_error *err)
+/* The filter that makes these tests. */
+static const struct vmq_filter *
+find_filter(struct vmq_oid_adapter *adapter, const struct vmq_filter_match *match,
+	struct vmq_error *err)
 {
-	struct batch {
-		struct vmq_oid_allocation_complete_array array;
-		struct vmq_oid_allocation_complete elements[];
-	} *batch;
-	const size_t length = sizeof(*batch) + n * sizeof(batch->elements[0]);
-	size_t i;
-	int ret;
+	struct vmq_adapter *beneath = vmq_oid_adapter_beneath(adapter);
+	const struct vmq_filter *filter;
+	char text[VMQ_FILTER_TEXT_SIZE];
 
-	*failed = 0;
-	if (n == 0)
+	filter = vmq_filter_find_equal(vmq_adapter_filters(beneath), match);
+	if (filter == NULL)
+		vmq_error_errno(err, 0, "adapter %s has no filter %s", vmq_adapter_name(beneath),
+			vmq_filter_text(match, text));
+	return filter;
+}
+
+int
+request_clear_filter(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const struct vmq_filter_match *match, struct vmq_error *err)
+{
+	const struct vmq_filter *filter = find_filter(adapter, match, err);
+	struct vmq_oid_clear_filter in = {.header = VMQ_OID_HEADER(in)};
+
+	if (filter == NULL)
+		return -ENOENT;
+	in.filter_id = filter->id;
+	return make(adapter, owner, VMQ_OID_SET, VMQ_OID_CLEAR_FILTER, &in, sizeof(in), err);
+}
+
+int
+request_move_filter(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const struct vmq_filter_match *match, uint16_t to, struct vmq_error *err)
+{
+	const struct vmq_filter *filter = find_filter(adapter, match, err);
+	struct vmq_oid_move_filter in = {.header = VMQ_OID_HEADER(in)};
+
+	if (filter == NULL)
+		return -ENOENT;
+	in.filter_id = filter->id;
+	in.source_queue_id = filter->queue_id;
+	in.destination_queue_id = to;
+	return make(adapter, owner, VMQ_OID_SET, VMQ_OID_MOVE_FILTER, &in, sizeof(in), err);
+}
+
+/* A request under way; it lives until its callback. */
+struct pending {
+	struct vmq_oid_request request;
+	request_callback *callback;
+	void *arg;
+	_Alignas(8) unsigned char information[];
+};
+
+static struct pending *
+pending_create(struct vmq_oid_owner *owner, enum vmq_oid_request_type type, uint32_t oid,
+	size_t length, request_callback *callback, void *arg)
+{
+	struct pending *pending = calloc(1, sizeof(*pending) + length);
+
+	if (pending == NULL)
+		return NULL;
+	pending->request = (struct vmq_oid_request){
+		.owner = owner,
+		.type = type,
+		.oid = oid,
+		.information = pending->information,
+		.information_length = (uint32_t)length,
+		.arg = pending,
+	};
+	pending->callback = callback;
+	pending->arg = arg;
+	return pending;
+}
+
+static int
+errno_of(enum vmq_status status)
+{
+	switch (status) {
+	case VMQ_STATUS_SUCCESS:
 		return 0;
-	batch = calloc(1, length);
-	if (batch == NULL)
-		return vmq_error_errno(err, ENOMEM, "no memory for a batch of %zu queues", n);
+	case VMQ_STATUS_RESOURCES:
+		return -ENOMEM;
+	case VMQ_STATUS_REQUEST_ABORTED:
+		return -ECANCELED;
+	default:
+		return -EINVAL;
+	}
+}
+
+static void
+on_complete(struct vmq_oid_request *request, enum vmq_status status)
+{
+	struct pending *pending = request->arg;
+
+	pending->callback(pending->arg, errno_of(status), &request->error);
+	free(pending);
+}
+
+/* Make it; what is refused or done at once is not under way. */
+static int
+pending_start(struct vmq_oid_adapter *adapter, struct pending *pending, struct vmq_error *err)
+{
+	enum vmq_status status;
+
+	pending->request.complete = on_complete;
+	status = vmq_oid_request(adapter, &pending->request);
+	if (status == VMQ_STATUS_PENDING)
+		return 0;
+	*err = pending->request.error;
+	free(pending);
+	/* Neither of the two requests is ever done at once. */
+	return status == VMQ_STATUS_SUCCESS ? -EPROTO : errno_of(status);
+}
+
+int
+request_free(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner, uint16_t id,
+	request_callback *callback, void *arg, struct vmq_error *err)
+{
+	struct vmq_oid_free_queue *in;
+	struct pending *pending = pending_create(owner, VMQ_OID_SET, VMQ_OID_FREE_QUEUE,
+		sizeof(*in), callback, arg);
+
+	if (pending == NULL)
+		return vmq_error_errno(err, ENOMEM, "no memory for a request");
+	in = pending->request.information;
+	*in = (struct vmq_oid_free_queue){.header = VMQ_OID_HEADER(*in), .queue_id = id};
+	return pending_start(adapter, pending, err);
+}
+
+/* A batch of QUEUE_ALLOCATION_COMPLETE. */
+struct batch {
+	struct vmq_oid_allocation_complete_array array;
+	struct vmq_oid_allocation_complete elements[];
+};
+
+static size_t
+batch_length(size_t n)
+{
+	return sizeof(struct batch) + n * sizeof(struct vmq_oid_allocation_complete);
+}
+
+static void
+batch_fill(struct batch *batch, const uint16_t *ids, size_t n)
+{
+	size_t i;
+
 	batch->array.header = VMQ_OID_HEADER(struct vmq_oid_allocation_complete_array);
 	batch->array.array = (struct vmq_oid_array){
 		.first_offset = sizeof(batch->array),
@@ -185,8 +450,39 @@ request_complete(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
 		batch->elements[i].header = VMQ_OID_HEADER(struct vmq_oid_allocation_complete);
 		batch->elements[i].queue_id = ids[i];
 	}
-	ret = make(adapter, owner, VMQ_OID_METHOD, VMQ_OID_QUEUE_ALLOCATION_COMPLETE, batch, length,
-		err);
+}
+
+int
+request_complete_async(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const uint16_t *ids, size_t n, request_callback *callback, void *arg,
+	struct vmq_error *err)
+{
+	struct pending *pending = pending_create(owner, VMQ_OID_METHOD,
+		VMQ_OID_QUEUE_ALLOCATION_COMPLETE, batch_length(n), callback, arg);
+
+	if (pending == NULL)
+		return vmq_error_errno(err, ENOMEM, "no memory for a batch of %zu queues", n);
+	batch_fill(pending->request.information, ids, n);
+	return pending_start(adapter, pending, err);
+}
+
+int
+request_complete(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const uint16_t *ids, size_t n, size_t *failed, struct vmq_error *err)
+{
+	struct batch *batch;
+	size_t i;
+	int ret;
+
+	*failed = 0;
+	if (n == 0)
+		return 0;
+	batch = calloc(1, batch_length(n));
+	if (batch == NULL)
+		return vmq_error_errno(err, ENOMEM, "no memory for a batch of %zu queues", n);
+	batch_fill(batch, ids, n);
+	ret = make(adapter, owner, VMQ_OID_METHOD, VMQ_OID_QUEUE_ALLOCATION_COMPLETE, batch,
+		batch_length(n), err);
 	for (i = 0; ret < 0 && i < n; i++) {
 		if (batch->elements[i].status == VMQ_STATUS_SUCCESS ||
 			batch->elements[i].reason[0] == '\0')

@@ -116,7 +116,9 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 		return fail_at(-vmq_error_errno(err, ENOMEM, "no memory for its requests"), err,
 			"/adapters/%zu", index);
 	if (vmq_oid_owner_create(system->requests[index], VMQ_OID_OWNER_CONFIG, false,
-			&system->owners[index], err) != VMQ_STATUS_SUCCESS)
+			&system->owners[index], err) != VMQ_STATUS_SUCCESS ||
+		vmq_oid_owner_create(system->requests[index], SYSTEM_ADMINISTRATOR, true,
+			&system->administrators[index], err) != VMQ_STATUS_SUCCESS)
 		return fail_at(ENOMEM, err, "/adapters/%zu", index);
 	/* Nothing is published to the workers before all queues of the document are there. */
 	vmq_adapter_begin(adapter);
@@ -236,10 +238,11 @@ system_start(struct system *system, const struct document *doc, volatile bool *s
 	system->adapters = calloc(doc->n_adapters, sizeof(struct vmq_adapter *));
 	system->requests = calloc(doc->n_adapters, sizeof(struct vmq_oid_adapter *));
 	system->owners = calloc(doc->n_adapters, sizeof(struct vmq_oid_owner *));
+	system->administrators = calloc(doc->n_adapters, sizeof(struct vmq_oid_owner *));
 	system->shown = calloc(doc->n_adapters, sizeof(*system->shown));
 	if (lcores == NULL || load == NULL || system->adapters == NULL ||
 		system->requests == NULL || system->owners == NULL ||
-		system->shown == NULL) {
+		system->administrators == NULL || system->shown == NULL) {
 		vmq_error_errno(err, ENOMEM, "no memory to start");
 		goto out;
 	}
@@ -334,6 +337,7 @@ system_free(struct system *system)
 		vmq_oid_adapter_free(system->requests[system->n_adapters]);
 	}
 	free(system->shown);
+	free(system->administrators);
 	free(system->owners);
 	free(system->requests);
 	free(system->adapters);

@@ -122,6 +122,7 @@ settle(struct vmq_adapter *adapter)
 		if (next != VMQ_QUEUE_STATE_COUNT)
 			queue_set_state(queue, next);
 	}
+	adapter->unpublished = true; /* it is in the view, and need not be */
 }
 
 enum vmq_status

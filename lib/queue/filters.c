@@ -145,6 +145,7 @@ vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id, uint16_t 
 	} else {
 		vmq_datapath_synchronize(adapter->host->dp);
 		queue_set_state(source, left);
+		adapter->unpublished = true; /* it is in the view, and need not be */
 	}
 	return VMQ_STATUS_SUCCESS;
 }

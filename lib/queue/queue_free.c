@@ -70,7 +70,12 @@ vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, vmq_free_callback *call
 	if (next == VMQ_QUEUE_STATE_COUNT)
 		return queue_refuse(queue, VMQ_EVENT_FREE_QUEUE, err);
 
-	/* It has no filters, so no view has it; a worker may still look at its backlog. */
+	/*
+	 * It has no filters, but a view that was made before the last one went may have
+	 * it, and be walked again. And a worker may still look at its backlog.
+	 */
+	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS)
+		return VMQ_STATUS_RESOURCES;
 	queue->abort = true;
 	if (queue->dp != NULL) {
 		if (host_assign(adapter->host) < 0) {
