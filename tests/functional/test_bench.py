@@ -113,3 +113,46 @@ def test_compare_refuses_what_is_no_result(tmp_path):
                           ('{"bench": "memory", "figures": []}', "is a result of")):
         other.write_text(text, encoding="utf-8")
         assert message in bench("compare", good, other, status=1).stderr
+
+
+@pytest.fixture
+def memory(need):
+    done = subprocess.run([str(BENCH), "rfc2544", "--generator", "testpmd", "--sizes", "64",
+                           "--vmqd", "/nowhere"], capture_output=True, text=True, timeout=60,
+                          check=False)
+    need("hugepages are needed" not in done.stderr, done.stderr)
+
+
+def test_vms_are_counted_by_the_vms(tmp_path, testpmd, memory):
+    out = tmp_path / "vms.json"
+    bench("vms", "--n", "1,2", "--runs", 1, "--seconds", 0.5, "--no-ovs", "--vmqd", VMQD, "--json",
+          out, "--plots", tmp_path / "plots")
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert result["n"] == [1, 2] and result["ovs_mpps"] == [None, None]
+    assert all(value > 0 for value in result["mpps"])
+    assert list((tmp_path / "plots").glob("vms-64-*.png"))
+
+
+@pytest.mark.parametrize("link", ["vhost", "memif"])
+def test_rfc2544_locates_what_is_lost(tmp_path, testpmd, memory, link):
+    out = tmp_path / "rfc2544.json"
+    bench("rfc2544", "--generator", "testpmd", "--link", link, "--sizes", "64,1518", "--trial",
+          0.5, "--vmqd", VMQD, "--json", out)
+    result = json.loads(out.read_text(encoding="utf-8"))
+    assert [one["size"] for one in result["results"]] == [64, 1518]
+    for one in result["results"]:
+        assert 0 < one["mpps"] and 0 <= one["lost"] < one["sent"]
+        located = sum(int(count) for count in re.findall(r"(\d+) (?:in|between|behind)",
+                                                         one["where"]))
+        assert located == one["lost"], one
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--generator", "pktgen", "--link", "memif"), "use --generator testpmd"),
+    (("--sizes", "63"), "--sizes: 64 to 1518"),
+    (("--device", "0000:01:00.0"), "both or none"),
+    (("--generator", "testpmd", "--latency"), "only pktgen measures it"),
+])
+def test_bad_use_of_rfc2544_is_refused(words, message):
+    assert message in bench("rfc2544", *words, status=2).stderr

@@ -72,13 +72,18 @@ def choose_cores(wanted):
     return (others[0] if others else worker), worker
 
 
+def hugepage_places():
+    """Where hugetlbfs is mounted and we may write."""
+    with open("/proc/mounts", encoding="utf-8") as file:
+        places = [line.split()[1] for line in file if line.split()[2] == "hugetlbfs"]
+    return [place for place in places if os.access(place, os.W_OK)]
+
+
 def free_hugepages_mb():
     """Free hugepages that we may use, in MiB; 0 without a place for them."""
     with open("/proc/meminfo", encoding="ascii") as file:
         info = dict(re.findall(r"(HugePages_Free|Hugepagesize):\s+(\d+)", file.read()))
-    with open("/proc/mounts", encoding="utf-8") as file:
-        places = [line.split()[1] for line in file if line.split()[2] == "hugetlbfs"]
-    if not any(os.access(place, os.W_OK) for place in places):
+    if not hugepage_places():
         return 0
     return int(info.get("HugePages_Free", 0)) * int(info.get("Hugepagesize", 0)) // 1024
 
@@ -95,10 +100,13 @@ MEMORY_TEXT = {True: "hugepages", False: "4 KiB pages, no hugepages"}
 
 @contextlib.contextmanager
 def runtime(prefix):
-    """The folders that EAL makes for file prefixes that begin so are removed in the end."""
+    """What EAL leaves behind for file prefixes that begin so is removed in the end."""
     try:
         yield prefix
     finally:
+        for place in hugepage_places():
+            for file in pathlib.Path(place).glob(f"{prefix}*map_*"):
+                file.unlink()
         for place in ("/var/run", "/tmp", os.environ.get("XDG_RUNTIME_DIR", "/var/run")):
             for folder in pathlib.Path(place, "dpdk").glob(f"{prefix}*"):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -19,6 +19,8 @@ from vmq_bench.common import BenchError
 # Name: (one line of help, does it run vmqd, does it measure).
 COMMANDS = {
     "steer": ("steering into N queues, beside testpmd rxonly and Open vSwitch", True, True),
+    "vms": ("delivery to N VMs by vhost-user, beside Open vSwitch", True, True),
+    "rfc2544": ("throughput and loss by frame size, with a generator", True, True),
     "memory": ("the memory of queues, beside DPDK's own pools", False, True),
     "compare": ("what has changed between two results", False, False),
     "plot": ("draw results that were written with --json", False, False),

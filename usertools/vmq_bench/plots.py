@@ -98,7 +98,34 @@ def draw_bars(pyplot, result, folder, number):
     return [canvas.save(folder, f"{result['bench']}-{number}")]
 
 
-DRAWERS = {"steer": draw_steer}
+def draw_vms(pyplot, result, folder, number):
+    canvas = Canvas(pyplot, f"Delivery to VMs by vhost-user, one core, {result['frame_bytes']} B "
+                    "frames", "VMs", "million packets a second")
+    for program, (x, figures) in series(result["curve"]["points"], "vms").items():
+        canvas.line(program, x, figures)
+    canvas.counted(result["n"])
+    return [canvas.save(folder, f"vms-{result['frame_bytes']}-{number}")]
+
+
+def draw_rfc2544(pyplot, result, folder, number):
+    sizes = [one["size"] for one in result["results"]]
+    canvas = Canvas(pyplot, f"RFC 2544 throughput, {result['generator']}", "bytes of a frame",
+                    "Gbit/s, preamble and gap counted")
+    canvas.axes.plot(sizes, [one["gbits"] for one in result["results"]], marker="o",
+                     color="#1f5fa8", label=f"{result['vms']} VMs, {result['link']}")
+    canvas.axes.set_xticks(sizes, [str(size) for size in sizes], rotation=60)
+    names = [canvas.save(folder, f"rfc2544-{number}")]
+    if result["latency"]:
+        canvas = Canvas(pyplot, "Latency through vmqd", "percent of the link", "microseconds")
+        rates = [one["rate"] for one in result["latency"]]
+        for which, colour in (("min_us", "#1f5fa8"), ("max_us", "#c0562f")):
+            canvas.axes.plot(rates, [one["latency"][which] for one in result["latency"]],
+                             marker="o", color=colour, label=which[:3])
+        names.append(canvas.save(folder, f"rfc2544-latency-{number}"))
+    return names
+
+
+DRAWERS = {"steer": draw_steer, "vms": draw_vms, "rfc2544": draw_rfc2544}
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>vmq-bench</title>

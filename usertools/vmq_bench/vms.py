@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The VMQ authors
+"""
+Packets a second that one worker core delivers to N VMs by vhost-user, beside Open
+vSwitch with DPDK on the same source and VMs. Source: net_pcap with infinite_rx=1,
+frames over the VMs, each with a MAC and a VLAN. The VMs are ports of a dpdk-testpmd with
+net_virtio_user on the other core, which receives and frees; what it received counts,
+not what the switch says it sent. Needs hugepages.
+"""
+
+import pathlib
+import re
+import tempfile
+import time
+
+from vmq_bench import common, ovs
+from vmq_bench.common import WARM_UP_S, BenchError, Figure
+from vmq_bench.daemon import Vmqd, document, queues_of
+from vmq_bench.testpmd import Testpmd
+
+FRAMES = 4096
+BUFFERS = 4 * FRAMES
+VMS_MAX = 30  # ports of one testpmd
+SWITCH_MB = 1024
+GUEST_MB = 512
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
+def add_arguments(parser):
+    parser.add_argument("--n", type=numbers, default=[1, 2, 4, 8, 16], metavar="N[,N...]",
+                        help="VMs (default 1,2,4,8,16)")
+    parser.add_argument("--size", type=int, default=64,
+                        help="bytes of a frame, the check sequence counted (default %(default)s)")
+    parser.add_argument("--packed", action="store_true", help="packed rings")
+    parser.add_argument("--seconds", type=float, default=2.0,
+                        help="measured part of each run (default %(default)s)")
+    parser.add_argument("--no-ovs", action="store_true", help="leave Open vSwitch out")
+
+
+def check_arguments(parser, args):
+    if not all(1 <= n <= VMS_MAX for n in args.n):
+        parser.error(f"--n: 1 to {VMS_MAX}")
+    if not 64 <= args.size <= 1518:
+        parser.error("--size: 64 to 1518")
+    if args.seconds < 0.5:
+        parser.error("--seconds: at least half a second")
+
+
+class Guests:
+    """The VMs: they own the sockets, the switch connects. A context manager."""
+
+    def __init__(self, folder, cores, prefix, n, packed):
+        main, _ = cores
+        self.sockets = [folder / f"vm{vm}.sock" for vm in range(1, n + 1)]
+        eal = ["--lcores", f"0@{main},1@{main}", "--no-pci", "--no-telemetry", "--in-memory",
+               "--single-file-segments", "--file-prefix", f"{prefix}_vms", "-m", GUEST_MB]
+        for vm, socket in enumerate(self.sockets):
+            eal += ["--vdev", f"net_virtio_user{vm},path={socket},server=1,queue_size=1024"
+                              f"{',packed_vq=1' if packed else ''}"]
+        self.n = n
+        self.pmd = Testpmd(eal, ["--forward-mode=rxonly", "--nb-cores=1", "--rxd=1024",
+                                 "--txd=1024", f"--total-num-mbufs={n * 4096}",
+                                 "--no-lsc-interrupt"], folder / "guests.log")
+
+    def __enter__(self):
+        for socket in self.sockets:
+            socket.unlink(missing_ok=True)
+        self.pmd.__enter__()
+        # Each port waits for its switch before the next one is made.
+        common.wait_until(self.sockets[0].exists, "the first VM listens",
+                          process=self.pmd.process)
+        return self
+
+    def __exit__(self, *what):
+        self.pmd.__exit__(*what)
+
+    def measure(self, seconds):
+        """Mpps received by all VMs together. Afterwards they are gone."""
+        self.pmd.start()
+        time.sleep(WARM_UP_S)
+        self.pmd.say("show port stats all")
+        time.sleep(seconds)
+        self.pmd.say("show port stats all")
+        rates = [int(rate) for rate in re.findall(r"Rx-pps:\s+(\d+)", self.pmd.quit())]
+        if len(rates) != 2 * self.n:
+            raise BenchError(f"the VMs printed {len(rates)} rates, not {2 * self.n}:\n"
+                             f"{self.pmd.said()[-2000:]}")
+        last = rates[self.n:]
+        if 0 in last:
+            raise BenchError(f"not a fair run: VM {last.index(0) + 1} received nothing")
+        return sum(last) / 1e6
+
+
+class Point:
+    """N VMs, and the programs that are measured with them."""
+
+    def __init__(self, args, folder, cores, prefix, n):
+        self.args, self.folder, self.cores, self.prefix, self.n = args, folder, cores, prefix, n
+        source = folder / "source.pcap"
+        common.make_traffic(source, n, FRAMES, args.size)
+        self.device = f"net_pcap0,rx_pcap={source},infinite_rx=1"
+        doc = document(cores, True, prefix, self.device, BUFFERS, queues_of(
+            n, n, lambda vm: {"type": "vhost-user", "socket": str(folder / f"vm{vm}.sock")}))
+        for queue in doc["queues"]:
+            queue["memory"] = {"buffers": 1024, "limit": 4096}
+        self.vmqd = Vmqd(args.vmqd, folder, doc)
+        self.vmqd.check()
+        self.ovs_version = None
+
+    def guests(self):
+        return Guests(self.folder, self.cores, self.prefix, self.n, self.args.packed)
+
+    def run_vmqd(self):
+        with self.guests() as guests:
+            process = self.vmqd.start()
+            try:
+                return guests.measure(self.args.seconds)
+            finally:
+                common.stop(process)
+
+    def run_ovs(self):
+        with ovs.Ovs(self.folder, self.cores, self.prefix, SWITCH_MB) as switch, \
+                self.guests() as guests:
+            self.ovs_version = switch.version()
+            for vm, socket in enumerate(guests.sockets, 1):
+                switch.add_port(f"vm{vm}", vm, "dpdkvhostuserclient", vhost_server_path=socket)
+            switch.add_rules(self.n)
+            switch.add_source(self.device)
+            return guests.measure(self.args.seconds)
+
+    def sides(self):
+        sides = {"vmqd": self.run_vmqd}
+        if not self.args.no_ovs and ovs.missing() is None:
+            sides["Open vSwitch"] = self.run_ovs
+        return sides
+
+
+def measure(point, screen, n, args):
+    same, values = common.interleave(screen, args.runs, point.sides())
+    gbits = n_bits(args.size)
+    ours = Figure("vmqd", "Mpps", values["vmqd"])
+    figures = [ours]
+    if "Open vSwitch" in values:
+        theirs = Figure("Open vSwitch", "Mpps", values["Open vSwitch"])
+        figures += [theirs, common.ratio("vmqd / Open vSwitch", ours, theirs)]
+    screen.say(f"-- {n} VMs, {args.size} byte frames: {ours.median * gbits:.2f} Gbit/s")
+    for figure in figures:
+        screen.say(figure.text())
+    screen.say(same.text() + ": what chance alone makes of a ratio")
+    for figure in figures:
+        figure.name += f" at {n} vms"
+    return {"vms": n, "ratio_same": round(same.median, 4),
+            "figures": [figure.result() for figure in figures]}
+
+
+def n_bits(size):
+    """Thousands of bits of a frame, without its check sequence: what the VM gets."""
+    return (size - 4) * 8 / 1e3
+
+
+def column(points, place):
+    """Medians of one figure over the points; None where it was not measured."""
+    return [point["figures"][place]["median"] if len(point["figures"]) > place else None
+            for point in points]
+
+
+def run(args):
+    common.need_hugepages(SWITCH_MB + GUEST_MB + 256)
+    screen = common.Screen(args)
+    cores = common.choose_cores(args.core)
+    screen.say(f"delivery to VMs, {args.size} byte frames, worker on CPU {cores[1]}, VMs on CPU "
+               f"{cores[0]}, {args.runs} runs of {args.seconds:g} s")
+    if not args.no_ovs and ovs.missing() is not None:
+        screen.say(f"Open vSwitch is left out: {ovs.missing()}")
+    screen.look_at_load()
+    machine = common.machine(worker=cores[1], main=cores[0], hugepages=True)
+    points, programs = [], {}
+    with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
+            common.runtime(common.prefix()) as prefix:
+        for n in args.n:
+            point = Point(args, pathlib.Path(folder), cores, prefix, n)
+            points.append(measure(point, screen, n, args))
+            programs.update(vmqd=point.vmqd.version())
+            if point.ovs_version is not None:
+                programs["ovs"] = point.ovs_version
+    mpps = column(points, 0)
+    common.write_result(args, {
+        "bench": "vms", "frame_bytes": args.size, "runs": args.runs, "seconds": args.seconds,
+        "n": args.n, "mpps": mpps, "ovs_mpps": column(points, 1),
+        "ratio_ovs": column(points, 2),
+        "gbits": [round(one * n_bits(args.size), 4) for one in mpps],
+        "curve": {"over": "vms", "points": points},
+        "figures": [figure for point in points for figure in point["figures"]],
+        "machine": machine, "versions": common.versions(**programs)})
