@@ -226,7 +226,7 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 #define GRACE_PERIODS 2
 
 /* A grace period begins; no worker sleeps through it. */
-static uint64_t
+uint64_t
 begin_grace_period(struct vmq_datapath *dp)
 {
 	const uint64_t token = rte_rcu_qsbr_start(dp->rcu);

@@ -20,12 +20,31 @@ bytes_of(struct rte_mbuf *const *packets, uint16_t n)
 	return bytes;
 }
 
+/* What the backend has taken is its own: it is copied before, and forgotten if it is not. */
+static __rte_noinline uint16_t
+hand_over_tapped(struct vmq_dp_queue *queue, const struct vmq_dp_tap *tap,
+	struct rte_mbuf **packets, uint16_t n)
+{
+	struct tap_burst burst;
+	uint16_t sent;
+
+	tap_before(tap, &burst, packets, n);
+	sent = vmq_backend_tx_burst(queue->backend, packets, n);
+	tap_after(&burst, sent);
+	return sent;
+}
+
 /* Hand packets to the backend and count what it took. Returns how many. */
 static uint16_t
 hand_over(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t bytes)
 {
-	uint16_t sent = vmq_backend_tx_burst(queue->backend, packets, n);
+	const struct vmq_dp_tap *tap = queue_tap(queue);
+	uint16_t sent;
 
+	if (likely(tap == NULL))
+		sent = vmq_backend_tx_burst(queue->backend, packets, n);
+	else
+		sent = hand_over_tapped(queue, tap, packets, n);
 	if (sent > 0) {
 		vmq_counter_add(&queue->bursts, 1);
 		vmq_counter_add(&queue->delivered, sent);
@@ -36,9 +55,14 @@ hand_over(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uin
 }
 
 static void
-drop(vmq_counter_t *reason, struct rte_mbuf **packets, uint16_t n)
+drop(struct vmq_dp_queue *queue, enum vmq_drop reason, vmq_counter_t *counter,
+	struct rte_mbuf **packets, uint16_t n)
 {
-	vmq_counter_add(reason, n);
+	const struct vmq_dp_tap *tap = queue_tap(queue);
+
+	vmq_counter_add(counter, n);
+	if (unlikely(tap != NULL))
+		tap_drop(tap, reason, packets, n);
 	rte_pktmbuf_free_bulk(packets, n);
 }
 
@@ -93,6 +117,8 @@ copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **pa
 		copies[copied] = rte_pktmbuf_copy(packets[i], queue->pool, 0, UINT32_MAX);
 		if (copies[copied] != NULL)
 			copied++;
+		else if (unlikely(queue_tap(queue) != NULL))
+			tap_drop(queue_tap(queue), VMQ_DROP_NO_BUFFER, &packets[i], 1);
 	}
 	rte_pktmbuf_free_bulk(packets, n);
 	vmq_counter_add(&inlet->no_buffer, n - copied);
@@ -112,7 +138,7 @@ take_in(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **packe
 	if (queue->received_into_pool &&
 		rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) <
 			queue->reserve) {
-		drop(&inlet->no_buffer, packets, n);
+		drop(queue, VMQ_DROP_NO_BUFFER, &inlet->no_buffer, packets, n);
 		return 0;
 	}
 	/* A burst lies in one pool: received into, or another queue's Xmit pool. */
@@ -137,7 +163,8 @@ keep(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, struct w
 	kept = rte_ring_enqueue_burst(queue->backlog, (void *const *)packets, n, NULL);
 	/* The ring has a place for each buffer of the pool: this is for safety only. */
 	if (unlikely(kept < n))
-		drop(&queue->inlets[worker->number].no_buffer, packets + kept, n - kept);
+		drop(queue, VMQ_DROP_NO_BUFFER, &queue->inlets[worker->number].no_buffer,
+			packets + kept, n - kept);
 	if (worker->number != queue->source_worker) {
 		/* With NOBODY as well: the source's worker may be the next. */
 		if (!queue_is_served_by(queue, VMQ_SERVE_OTHER))
@@ -175,7 +202,7 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	vmq_counter_add(&inlet->received, n);
 	vmq_counter_add(&inlet->received_bytes, bytes);
 	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
-		drop(&inlet->stopped, packets, n);
+		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;
 	}
 
@@ -227,7 +254,8 @@ vmq_dp_queue_discard(struct vmq_dp_queue *queue)
 	uint16_t n;
 
 	while ((n = next_head(queue)) > 0) {
-		drop(&queue->stopped_here, queue->head + queue->first_head, n);
+		drop(queue, VMQ_DROP_STOPPED, &queue->stopped_here, queue->head + queue->first_head,
+			n);
 		advance_head(queue, n);
 	}
 	if (queue->sender != NULL)

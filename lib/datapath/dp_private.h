@@ -34,13 +34,31 @@ struct inlet {
 	vmq_counter_t stopped; /* dropped before the backlog */
 } __rte_cache_aligned;
 
+struct tap_ring;
+
+/* Where a thread writes into a tap. */
+struct tap_writer {
+	struct tap_ring *ring; /* NULL: nowhere */
+	uint64_t head;
+	uint64_t lost;
+	uint64_t time_ns;
+};
+
+/* A burst on its way to a backend, which may take a part of it only. */
+struct tap_burst {
+	struct tap_writer writer;
+	uint64_t heads[VMQ_BURST];
+	uint64_t lost[VMQ_BURST];
+};
+
 struct vmq_dp_queue {
-	/* Read only after creation, but for running, serve and worker. */
+	/* Read only after creation, but for running, serve, worker and tap. */
 	struct vmq_backend *backend;
 	struct rte_mempool *pool;
 	/* workers with an inlet: producers; serving worker: consumer */
 	struct rte_ring *backlog;
 	struct sender *sender; /* NULL: its backend receives nothing */
+	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; workers: ro. NULL: nobody looks on. */
 	_Atomic bool running; /* control: wo; workers: ro */
 	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
 	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
@@ -77,6 +95,7 @@ struct sender {
 	struct vmq_dp_uplink *uplink;
 	struct rte_mempool *pool; /* its Xmit pool */
 	_Atomic bool anti_spoof; /* control: wo; worker: ro */
+	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; worker: ro. Its queue's. */
 
 	/* The queue's place in a view, found once for each view. */
 	uint64_t view_id;
@@ -328,6 +347,26 @@ queue_has_backlog(const struct vmq_dp_queue *queue)
 	return atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
 		!rte_ring_empty(queue->backlog);
 }
+
+/* tap.c: copies of packets, for whoever looks on; workers, and control in their place. */
+/* Before and after the backend has had the burst: of what it has taken, copies are kept. */
+void tap_before(const struct vmq_dp_tap *tap, struct tap_burst *burst, struct rte_mbuf **packets,
+	uint16_t n);
+void tap_after(struct tap_burst *burst, uint16_t taken);
+/* Before they are freed. */
+void tap_drop(const struct vmq_dp_tap *tap, enum vmq_drop reason, struct rte_mbuf *const *packets,
+	uint16_t n);
+void tap_tx_drop(const struct vmq_dp_tap *tap, enum vmq_tx_drop reason,
+	struct rte_mbuf *const *packets, uint16_t n);
+
+static inline const struct vmq_dp_tap *
+queue_tap(const struct vmq_dp_queue *queue)
+{
+	return atomic_load_explicit(&queue->tap, memory_order_acquire);
+}
+
+/* Begin a grace period, and wake who sleeps. Returns its token. */
+uint64_t begin_grace_period(struct vmq_datapath *dp);
 
 /* Destroy an object after all workers have let go of it. */
 void garbage_add(struct vmq_datapath *dp, void (*destroy)(void *object), void *object);

@@ -168,6 +168,20 @@ vmq_dp_queue_anti_spoof(struct vmq_dp_queue *queue, bool check)
 }
 
 void
+vmq_dp_queue_set_tap(struct vmq_dp_queue *queue, struct vmq_dp_tap *tap)
+{
+	atomic_store_explicit(&queue->tap, tap, memory_order_release);
+	if (queue->sender != NULL)
+		atomic_store_explicit(&queue->sender->tap, tap, memory_order_release);
+}
+
+struct vmq_dp_tap *
+vmq_dp_queue_tap(const struct vmq_dp_queue *queue)
+{
+	return atomic_load(&queue->tap);
+}
+
+void
 vmq_dp_queue_set_uplink(struct vmq_dp_queue *queue, struct vmq_dp_uplink *uplink)
 {
 	if (queue->sender != NULL)

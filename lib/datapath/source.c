@@ -8,11 +8,15 @@
 #include "dp_private.h"
 
 static void
-drop_no_headroom(struct inlet *inlet, struct rte_mbuf *packet)
+drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf *packet)
 {
+	const struct vmq_dp_tap *tap = queue_tap(queue);
+
 	vmq_counter_add(&inlet->received, 1);
 	vmq_counter_add(&inlet->received_bytes, packet->pkt_len);
 	vmq_counter_add(&inlet->no_headroom, 1);
+	if (tap != NULL)
+		tap_drop(tap, VMQ_DROP_NO_HEADROOM, &packet, 1);
 	rte_pktmbuf_free(packet);
 }
 
@@ -45,7 +49,8 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 	for (i = 0; i < n; i++) {
 		index = classes[i].index;
 		if (classes[i].tag != VMQ_TAG_LEAVE && !packet_fix_tag(packets[i], &classes[i])) {
-			drop_no_headroom(&view->queues[index]->inlets[worker->number], packets[i]);
+			drop_no_headroom(view->queues[index],
+				&view->queues[index]->inlets[worker->number], packets[i]);
 			continue;
 		}
 		m = view->n_gathered[index];

@@ -19,7 +19,11 @@
 static void
 drop(struct sender *sender, enum vmq_tx_drop reason, struct rte_mbuf **packets, uint16_t n)
 {
+	const struct vmq_dp_tap *tap = atomic_load_explicit(&sender->tap, memory_order_acquire);
+
 	vmq_counter_add(&sender->drops[reason], n);
+	if (unlikely(tap != NULL))
+		tap_tx_drop(tap, reason, packets, n);
 	rte_pktmbuf_free_bulk(packets, n);
 }
 

@@ -375,6 +375,20 @@ bool vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id,
 	struct vmq_queue_info *info);
 
 /**
+ * Let a tap look at a queue's packets; NULL: no more. The tap is the caller's: it is freed
+ * once vmq_dp_tap_is_quiet().
+ *
+ * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_INVALID_PARAMETER: no such queue;
+ *   VMQ_STATUS_NOT_ACCEPTED: another one looks at it already, or it has no data path: it
+ *   is not completed yet, or is being freed.
+ */
+enum vmq_status vmq_queue_set_tap(struct vmq_adapter *adapter, uint16_t id, struct vmq_dp_tap *tap,
+	struct vmq_error *err);
+
+/** The tap that looks at a queue; NULL: none, or no such queue (any more). */
+struct vmq_dp_tap *vmq_queue_tap(const struct vmq_adapter *adapter, uint16_t id);
+
+/**
  * A queue's parameters as they are now: as it was allocated, with what was changed since.
  * Strings live as long as the queue.
  *
