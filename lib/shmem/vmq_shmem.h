@@ -151,12 +151,13 @@ enum vmq_status vmq_shmem_free(struct vmq_shmem *shmem, struct vmq_shmem_block *
 
 /**
  * What lies beside each packet of a pool, in the private area of its mbuf: where
- * the buffer is in shared memory (spec: Receive indications).
+ * the buffer is in shared memory (spec: Receive indications). It fills a cache line, so
+ * that a frame begins with one: the NIC writes whole lines, and a small frame lies in one.
  */
 struct vmq_buffer_info {
 	uint64_t shared_memory_handle;
 	uint64_t offset; /**< Of the mbuf's data room in the block, in bytes. */
-};
+} __rte_cache_aligned;
 
 /** @return the private area; packet must be of a vmq pool. Any thread. */
 static inline const struct vmq_buffer_info *
