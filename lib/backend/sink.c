@@ -16,7 +16,7 @@ sink_open(struct vmq_backend *backend __rte_unused,
 static uint16_t
 sink_tx_burst(struct vmq_backend *backend __rte_unused, struct rte_mbuf **packets, uint16_t n)
 {
-	rte_pktmbuf_free_bulk(packets, n);
+	vmq_packets_free(packets, n);
 	return n;
 }
 

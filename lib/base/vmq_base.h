@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include <rte_log.h>
+#include <rte_mbuf.h>
 
 /** Id of an adapter's default queue: it always exists (NDIS: queue id 0). */
 #define VMQ_DEFAULT_QUEUE_ID 0
@@ -106,6 +107,32 @@ static inline uint64_t
 vmq_counter_get(const vmq_counter_t *counter)
 {
 	return atomic_load_explicit((vmq_counter_t *)(uintptr_t)counter, memory_order_relaxed);
+}
+
+/**
+ * Free packets, as rte_pktmbuf_free_bulk() does, which looks at them one by one. Ordinary
+ * ones (one segment of their own, all of one pool) go home in one piece. Any lcore.
+ */
+static inline void
+vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
+{
+	const uint64_t elsewhere = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	struct rte_mempool *pool;
+	uint64_t special = 0;
+	uint16_t i;
+
+	if (unlikely(n == 0))
+		return;
+	pool = packets[0]->pool;
+	/* A packet of one segment has no next one: that field is in another cache line. */
+	for (i = 0; i < n; i++)
+		special |= (packets[i]->ol_flags & elsewhere) |
+			(uint64_t)(rte_mbuf_refcnt_read(packets[i]) ^ 1) |
+			(uint64_t)(packets[i]->nb_segs ^ 1) | (uint64_t)(packets[i]->pool != pool);
+	if (likely(special == 0))
+		rte_mempool_put_bulk(pool, (void *const *)packets, n);
+	else
+		rte_pktmbuf_free_bulk(packets, n);
 }
 
 /**

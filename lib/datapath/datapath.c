@@ -14,6 +14,21 @@
 
 #include "dp_private.h"
 
+static const char *const stage_names[VMQ_STAGE_COUNT] = {
+	[VMQ_STAGE_RECEIVE] = "receive",
+	[VMQ_STAGE_CLASSIFY] = "classify",
+	[VMQ_STAGE_GATHER] = "gather",
+	[VMQ_STAGE_DELIVER] = "deliver",
+	[VMQ_STAGE_ACCOUNT] = "account",
+	[VMQ_STAGE_OTHER] = "other",
+};
+
+const char *
+vmq_stage_name(enum vmq_stage stage)
+{
+	return (unsigned int)stage < VMQ_STAGE_COUNT ? stage_names[stage] : NULL;
+}
+
 struct vmq_datapath *
 vmq_datapath_create(const unsigned int *lcores, uint16_t n_workers)
 {
@@ -160,6 +175,7 @@ void
 vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker, struct vmq_worker_stats *stats)
 {
 	const struct worker *w = &dp->workers[worker];
+	unsigned int i;
 
 	stats->polls = vmq_counter_get(&w->polls);
 	stats->idle_polls = vmq_counter_get(&w->idle_polls);
@@ -171,6 +187,11 @@ vmq_worker_stats_get(const struct vmq_datapath *dp, uint16_t worker, struct vmq_
 	stats->sleep_cycles = vmq_counter_get(&w->sleep_cycles);
 	stats->cycles = vmq_counter_get(&w->cycles);
 	stats->sleeps = vmq_counter_get(&w->sleeps);
+	stats->sampled_packets = vmq_counter_get(&w->profile.packets);
+	stats->sampled_delivered = vmq_counter_get(&w->profile.delivered);
+	stats->sampled_bursts = vmq_counter_get(&w->profile.bursts);
+	for (i = 0; i < VMQ_STAGE_COUNT; i++)
+		stats->stage_cycles[i] = vmq_counter_get(&w->profile.cycles[i]);
 	stats->mode = w->mode;
 	stats->max_sleep_us = w->max_sleep_us;
 	stats->fallback = fallback_text(

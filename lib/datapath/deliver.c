@@ -160,6 +160,7 @@ keep(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, struct w
 {
 	unsigned int kept;
 
+	atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
 	kept = rte_ring_enqueue_burst(queue->backlog, (void *const *)packets, n, NULL);
 	/* The ring has a place for each buffer of the pool: this is for safety only. */
 	if (unlikely(kept < n))
@@ -212,8 +213,11 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 		bytes = bytes_of(packets, n);
 		own = true;
 	}
-	if (at_once && n > 0)
+	if (at_once && n > 0) {
+		profile_enter(worker, VMQ_STAGE_DELIVER);
 		sent = hand_over(queue, packets, n, bytes);
+		profile_enter(worker, VMQ_STAGE_ACCOUNT);
+	}
 	if (likely(sent == n))
 		return;
 	packets += sent;

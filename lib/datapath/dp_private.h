@@ -13,6 +13,7 @@
 
 #include <sys/queue.h>
 
+#include <rte_cycles.h>
 #include <rte_epoll.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -62,6 +63,7 @@ struct vmq_dp_queue {
 	_Atomic bool running; /* control: wo; workers: ro */
 	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
 	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
+	_Atomic bool waited; /* workers: packets have waited in the backlog, now or once */
 	bool backend_holds;
 	bool received_into_pool;
 	uint16_t id;
@@ -166,6 +168,27 @@ struct work {
 	struct vmq_dp_uplink **uplinks;
 };
 
+/*
+ * Where the cycles go, by samples: in one turn of many the clock is read between the
+ * stages. 61 has no factor in common with VMQ_GATHER_POLLS: samples meet all its turns.
+ */
+#define PROFILE_EVERY 61
+/* A turn that took longer had lost its CPU to another thread, and is no sample. */
+#define PROFILE_LONGEST_US 500
+
+struct profile {
+	/* the worker's */
+	bool on; /* this turn is a sample */
+	enum vmq_stage stage; /* whose cycles are running */
+	uint64_t since;
+	uint64_t read_cycles; /* what reading the clock costs */
+	uint32_t countdown;
+	uint64_t sample[VMQ_STAGE_COUNT]; /* of this turn */
+	vmq_counter_t cycles[VMQ_STAGE_COUNT];
+	vmq_counter_t packets; /* received in samples */
+	vmq_counter_t delivered, bursts; /* what went to queues in samples */
+};
+
 /* Why a worker that should wait for interrupts does not. */
 enum fallback {
 	FALLBACK_NONE,
@@ -201,6 +224,7 @@ struct worker {
 	bool connected; /* the interrupts of its sources wake it */
 	bool armed; /* they are switched on */
 	struct rte_epoll_event wake_event;
+	struct profile profile;
 	/* Queues served here for sources of this worker, with something in the backlog. */
 	SLIST_HEAD(, vmq_dp_queue) backlogged;
 
@@ -226,6 +250,24 @@ struct vmq_datapath {
 	struct garbage_list fresh_garbage, aged_garbage;
 	struct worker workers[];
 };
+
+/* From here on cycles are the stage's. Returns the stage before, to go back to. */
+static inline enum vmq_stage
+profile_enter(struct worker *worker, enum vmq_stage stage)
+{
+	struct profile *profile = &worker->profile;
+	const enum vmq_stage before = profile->stage;
+	uint64_t now, cycles;
+
+	if (likely(!profile->on))
+		return before;
+	now = rte_rdtsc();
+	cycles = now - profile->since;
+	profile->sample[before] += cycles - RTE_MIN(cycles, profile->read_cycles);
+	profile->stage = stage;
+	profile->since = now;
+	return before;
+}
 
 /* Loop of a worker; the argument is struct worker. */
 int worker_main(void *arg);
@@ -344,8 +386,10 @@ queue_ring(struct vmq_dp_queue *queue, struct worker *source_worker)
 static inline bool
 queue_has_backlog(const struct vmq_dp_queue *queue)
 {
-	return atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
-		!rte_ring_empty(queue->backlog);
+	/* Most queues never have: spare them the ring's two cache lines. */
+	return atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
+		(atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
+			!rte_ring_empty(queue->backlog));
 }
 
 /* tap.c: copies of packets, for whoever looks on; workers, and control in their place. */

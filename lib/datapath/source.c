@@ -20,6 +20,20 @@ drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct r
 	rte_pktmbuf_free(packet);
 }
 
+/* Deliver what has been gathered for one queue. */
+static inline void
+deliver(struct vmq_dp_view *view, uint16_t index, uint16_t n, struct worker *worker)
+{
+	const enum vmq_stage stage = profile_enter(worker, VMQ_STAGE_ACCOUNT);
+
+	if (unlikely(worker->profile.on)) {
+		vmq_counter_add(&worker->profile.delivered, n);
+		vmq_counter_add(&worker->profile.bursts, 1);
+	}
+	queue_deliver(view->queues[index], view->gathered[index], n, worker);
+	profile_enter(worker, stage);
+}
+
 void
 source_flush(struct vmq_dp_source *source, struct worker *worker)
 {
@@ -32,7 +46,7 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 		n = view->n_gathered[index];
 		view->n_gathered[index] = 0;
 		if (n > 0) /* else a full burst went out already */
-			queue_deliver(view->queues[index], view->gathered[index], n, worker);
+			deliver(view, index, n, worker);
 	}
 	source->n_dirty = 0;
 	source->gather_polls = 0;
@@ -58,7 +72,7 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 			source->dirty[source->n_dirty++] = index;
 		view->gathered[index][m++] = packets[i];
 		if (m == VMQ_BURST) {
-			queue_deliver(view->queues[index], view->gathered[index], m, worker);
+			deliver(view, index, m, worker);
 			m = 0;
 		}
 		view->n_gathered[index] = (uint8_t)m;
@@ -101,10 +115,13 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 	if (unlikely(view == NULL))
 		return 0;
 
+	profile_enter(worker, VMQ_STAGE_RECEIVE);
 	n = rte_eth_rx_burst(source->port_id, source->rx_queue, packets, VMQ_BURST);
 	if (n > 0) {
 		vmq_counter_add(&worker->bursts, 1);
+		profile_enter(worker, VMQ_STAGE_CLASSIFY);
 		vmq_classifier_lookup(view->classifier, packets, n, classes, 0);
+		profile_enter(worker, VMQ_STAGE_GATHER);
 		gather(source, packets, classes, n, worker);
 	}
 	/*
@@ -114,6 +131,7 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 	if (source->n_dirty > 0 &&
 		(n < VMQ_BURST || ++source->gather_polls >= VMQ_GATHER_POLLS))
 		source_flush(source, worker);
+	profile_enter(worker, VMQ_STAGE_OTHER);
 	return n;
 }
 

@@ -137,6 +137,20 @@ uint16_t vmq_datapath_workers(const struct vmq_datapath *dp);
 /** NUMA node of a worker. */
 int vmq_datapath_worker_node(const struct vmq_datapath *dp, uint16_t worker);
 
+/** Parts of a packet's way, for the question where the cycles go. */
+enum vmq_stage {
+	VMQ_STAGE_RECEIVE, /**< The driver's receive function. */
+	VMQ_STAGE_CLASSIFY, /**< Which queue? */
+	VMQ_STAGE_GATHER, /**< Tags, and the burst of each queue. */
+	VMQ_STAGE_DELIVER, /**< The backend's function. */
+	VMQ_STAGE_ACCOUNT, /**< Counters and states of the queue. */
+	VMQ_STAGE_OTHER, /**< Backlogs, what VMs send, the turn itself. */
+	VMQ_STAGE_COUNT, /* not a stage */
+};
+
+/** @return "receive", "classify", ...; NULL for a value out of range. */
+const char *vmq_stage_name(enum vmq_stage stage);
+
 /** What one worker has done. Any thread. */
 struct vmq_worker_stats {
 	uint64_t polls; /**< Turns of its loop. */
@@ -148,6 +162,10 @@ struct vmq_worker_stats {
 	uint64_t busy_cycles; /**< Of these, in turns with work. */
 	uint64_t sleep_cycles; /**< Of these, asleep. What is left was idle polling. */
 	uint64_t sleeps;
+	/** Samples: cycles of each stage, and the packets received meanwhile. */
+	uint64_t stage_cycles[VMQ_STAGE_COUNT];
+	uint64_t sampled_packets;
+	uint64_t sampled_delivered, sampled_bursts; /**< Gathered, and given to their queues. */
 	enum vmq_worker_mode mode;
 	uint32_t max_sleep_us;
 	const char *fallback; /**< Why it does not wait for interrupts as it should, or NULL. */

@@ -2,6 +2,8 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <string.h>
+
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
@@ -71,6 +73,54 @@ turn(struct worker *worker, const struct work *work)
 	return received + served;
 }
 
+/* Cycles of two reads of the clock, one after the other: the least of some. */
+static uint64_t
+read_cycles(void)
+{
+	uint64_t least = UINT64_MAX, before;
+	unsigned int i;
+
+	for (i = 0; i < 64; i++) {
+		before = rte_rdtsc();
+		least = RTE_MIN(least, rte_rdtsc() - before);
+	}
+	return least;
+}
+
+/* A turn that is a sample. */
+static uint32_t
+sample_turn(struct worker *worker, const struct work *work)
+{
+	struct profile *profile = &worker->profile;
+	uint64_t packets = vmq_counter_get(&worker->packets);
+	uint64_t begin = rte_rdtsc();
+	uint32_t moved;
+	unsigned int i;
+
+	memset(profile->sample, 0, sizeof(profile->sample));
+	profile->countdown = PROFILE_EVERY - 1;
+	profile->stage = VMQ_STAGE_OTHER;
+	profile->on = true;
+	profile->since = begin;
+	moved = turn(worker, work);
+	profile_enter(worker, VMQ_STAGE_OTHER);
+	profile->on = false;
+	if (profile->since - begin > PROFILE_LONGEST_US * worker->cycles_per_us)
+		return moved;
+	for (i = 0; i < VMQ_STAGE_COUNT; i++)
+		vmq_counter_add(&profile->cycles[i], profile->sample[i]);
+	vmq_counter_add(&profile->packets, vmq_counter_get(&worker->packets) - packets);
+	return moved;
+}
+
+static inline uint32_t
+next_turn(struct worker *worker, const struct work *work)
+{
+	if (unlikely(worker->profile.countdown-- == 0))
+		return sample_turn(worker, work);
+	return turn(worker, work);
+}
+
 /* A worker leaves nothing gathered behind when it stops, or its sources change. */
 static void
 flush_all(struct worker *worker, const struct work *work)
@@ -123,6 +173,7 @@ worker_main(void *arg)
 
 	sleep_begin(worker);
 	rte_rcu_qsbr_thread_online(rcu, worker->number);
+	worker->profile.read_cycles = read_cycles();
 	idle_since = last = rte_rdtsc();
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		next = atomic_load_explicit(&worker->work, memory_order_acquire);
@@ -130,7 +181,7 @@ worker_main(void *arg)
 			change_work(worker, work, next);
 			work = next;
 		}
-		worked = work != NULL && turn(worker, work) > 0;
+		worked = work != NULL && next_turn(worker, work) > 0;
 		rte_rcu_qsbr_quiescent(rcu, worker->number);
 
 		now = rte_rdtsc();

@@ -240,27 +240,6 @@ vmq_classifier_find(const struct vmq_classifier *classifier, const struct rte_et
 		default_index);
 }
 
-void
-vmq_tag_strip(struct rte_mbuf *packet)
-{
-	uint8_t *data = rte_pktmbuf_mtod(packet, uint8_t *);
-	/* Both MACs, in registers: an array would cost a stack guard each time. */
-	uint64_t first;
-	uint32_t rest;
-	rte_be16_t tci;
-
-	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
-	memcpy(&first, data, sizeof(first));
-	memcpy(&rest, data + sizeof(first), sizeof(rest));
-	memcpy(data + RTE_VLAN_HLEN, &first, sizeof(first));
-	memcpy(data + RTE_VLAN_HLEN + sizeof(first), &rest, sizeof(rest));
-	packet->data_off += RTE_VLAN_HLEN;
-	packet->data_len -= RTE_VLAN_HLEN;
-	packet->pkt_len -= RTE_VLAN_HLEN;
-	packet->vlan_tci = rte_be_to_cpu_16(tci);
-	packet->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-}
-
 int
 vmq_tag_insert(struct rte_mbuf *packet)
 {

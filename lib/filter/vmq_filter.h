@@ -25,6 +25,7 @@
  */
 
 #include <stddef.h>
+#include <string.h>
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -195,7 +196,26 @@ struct vmq_class vmq_classifier_find(const struct vmq_classifier *classifier,
  * RTE_MBUF_F_RX_VLAN and RTE_MBUF_F_RX_VLAN_STRIPPED set. The frame must be
  * tagged, 18 bytes or longer in its first segment, and nobody else's.
  */
-void vmq_tag_strip(struct rte_mbuf *packet);
+static inline void
+vmq_tag_strip(struct rte_mbuf *packet)
+{
+	uint8_t *data = rte_pktmbuf_mtod(packet, uint8_t *);
+	/* Both MACs, in registers: an array would cost a stack guard each time. */
+	uint64_t first;
+	uint32_t rest;
+	rte_be16_t tci;
+
+	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
+	memcpy(&first, data, sizeof(first));
+	memcpy(&rest, data + sizeof(first), sizeof(rest));
+	memcpy(data + RTE_VLAN_HLEN, &first, sizeof(first));
+	memcpy(data + RTE_VLAN_HLEN + sizeof(first), &rest, sizeof(rest));
+	packet->data_off += RTE_VLAN_HLEN;
+	packet->data_len -= RTE_VLAN_HLEN;
+	packet->pkt_len -= RTE_VLAN_HLEN;
+	packet->vlan_tci = rte_be_to_cpu_16(tci);
+	packet->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+}
 
 /**
  * Put an out of band tag back into the frame, with TPID 0x8100.
