@@ -15,6 +15,7 @@
 #include "report.h"
 #include "system.h"
 
+struct live;
 struct metrics;
 
 struct control {
@@ -24,6 +25,7 @@ struct control {
 	struct report *report;
 	struct event *progress; /**< A timer of the control loop, set anew each time. */
 	struct metrics *metrics; /**< NULL: none. */
+	struct live *live;
 	struct vmq_rpc_lock *lock; /**< No other daemon runs on the document. */
 	struct vmq_rpc *rpc; /**< NULL: no socket. */
 	struct vmq_rpc_config config;

@@ -21,6 +21,7 @@
 #include "control.h"
 #include "document.h"
 #include "eal.h"
+#include "live.h"
 #include "metrics.h"
 #include "options.h"
 #include "report.h"
@@ -38,8 +39,12 @@
 /* The same while no packet moves: each wake-up costs some 20 us in a virtual machine. */
 #define PROGRESS_QUIET_MS 20
 
+/* The same while a document is applied. */
+#define PROGRESS_APPLY_MS 1
+
 static volatile bool stop_requested;
 static int stop_fd = -1; /* readable once stopping is requested */
+static int reload_fd = -1; /* readable after SIGHUP */
 
 /* The first signal stops in order; a second one does not wait for that. */
 static void
@@ -57,13 +62,29 @@ on_signal(int number)
 	errno = saved;
 }
 
+/* Also before the control loop runs: then it is the first thing that is done. */
+static void
+on_hangup(int number)
+{
+	const uint64_t one = 1;
+	ssize_t written;
+	int saved = errno;
+
+	(void)number;
+	written = write(reload_fd, &one, sizeof(one));
+	(void)written;
+	errno = saved;
+}
+
 static int
 catch_signals(void)
 {
 	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction hangup = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
 
 	stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (stop_fd < 0 || sigaction(SIGINT, &action, NULL) < 0 ||
+	reload_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (stop_fd < 0 || reload_fd < 0 || sigaction(SIGHUP, &hangup, NULL) < 0 || sigaction(SIGINT, &action, NULL) < 0 ||
 		sigaction(SIGTERM, &action, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
 	return 0;
@@ -107,9 +128,31 @@ on_progress(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	vmq_host_progress(control->system->host);
-	delay = interval((vmq_host_is_quiet(control->system->host) ? PROGRESS_QUIET_MS
-		: PROGRESS_MS) / 1e3);
+	if (live_progress(control->live))
+		delay = interval(PROGRESS_APPLY_MS / 1e3);
+	else
+		delay = interval((vmq_host_is_quiet(control->system->host) ? PROGRESS_QUIET_MS
+			: PROGRESS_MS) / 1e3);
 	event_add(control->progress, &delay);
+}
+
+static void
+wake(void *arg)
+{
+	struct control *control = arg;
+
+	event_active(control->progress, EV_TIMEOUT, 0);
+}
+
+static void
+on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+	uint64_t times;
+
+	(void)what;
+	if (read(fd, &times, sizeof(times)) == sizeof(times))
+		live_reload(control->live);
 }
 
 static bool
@@ -146,17 +189,18 @@ run(struct control *control, const struct options *options, struct vmq_error *er
 	const struct timeval report_interval = interval(options->stats_interval);
 	const struct timeval progress_interval = interval(PROGRESS_MS / 1e3);
 	const struct timeval end = interval(options->seconds);
-	struct event *stop, *report, *jobs, *timeout;
+	struct event *stop, *reload, *report, *jobs, *timeout;
 	int ret = -ENOMEM;
 
 	vmq_error_errno(err, ENOMEM, "the control loop failed");
 	stop = event_new(control->base, stop_fd, EV_READ, on_stop, control);
+	reload = event_new(control->base, reload_fd, EV_READ | EV_PERSIST, on_reload, control);
 	report = event_new(control->base, -1, EV_PERSIST, on_report, control);
 	jobs = event_new(control->base, vmq_host_fd(control->system->host), EV_READ | EV_PERSIST,
 		on_progress, control);
 	control->progress = event_new(control->base, -1, 0, on_progress, control);
 	timeout = event_new(control->base, -1, 0, on_stop, control);
-	if (add_event(stop, NULL) && add_event(report, &report_interval) &&
+	if (add_event(stop, NULL) && add_event(reload, NULL) && add_event(report, &report_interval) &&
 		add_event(jobs, NULL) && add_event(control->progress, &progress_interval) &&
 		(options->seconds == 0 || add_event(timeout, &end))) {
 		ret = open_watchers(control, err);
@@ -172,6 +216,8 @@ run(struct control *control, const struct options *options, struct vmq_error *er
 		event_free(jobs);
 	if (report != NULL)
 		event_free(report);
+	if (reload != NULL)
+		event_free(reload);
 	if (stop != NULL)
 		event_free(stop);
 	return ret;
@@ -209,6 +255,21 @@ complain(const struct vmq_error *err)
 	return EXIT_FAILURE;
 }
 
+/* What changes it while it runs. Returns 0, or -errno with the reason in err. */
+static int
+open_live(struct control *control, const char *file, struct vmq_error *err)
+{
+	int ret;
+
+	control->live = live_create(control->system, file, wake, control);
+	if (control->live == NULL)
+		return vmq_error_errno(err, ENOMEM, "no memory for the control socket");
+	ret = control_open(control, err);
+	if (ret < 0 || control->rpc == NULL)
+		return ret;
+	return live_add_methods(control->live, control->rpc, err);
+}
+
 /* From the start of EAL to its end. Returns the exit status. */
 static int
 serve(const struct document *doc, const struct options *options)
@@ -231,7 +292,7 @@ serve(const struct document *doc, const struct options *options)
 		status = EXIT_FAILURE;
 	} else if (system_start(&system, doc, &stop_requested, &err) < 0 ||
 		report_open(&report, &system, options, &err) < 0 ||
-		control_open(&control, &err) < 0) {
+		open_live(&control, options->config, &err) < 0) {
 		status = complain(&err);
 	} else if (!stop_requested && run(&control, options, &err) < 0) {
 		complain(&err);
@@ -240,11 +301,13 @@ serve(const struct document *doc, const struct options *options)
 
 	report_end(&report);
 	control_stop(&control);
+	live_stop(control.live);
 	if (system_stop(&system) > 0)
 		status = EXIT_FAILURE;
 	if (status == EXIT_SUCCESS || report.table != NULL || report.json != NULL)
 		report_print(&report, true);
 	control_close(&control);
+	live_free(control.live);
 	if (report_close(&report, &err) < 0)
 		status = complain(&err);
 	if (system_free(&system) > 0)

@@ -48,7 +48,9 @@ print_help(FILE *out)
 			rows[i].argument != NULL ? rows[i].argument : "");
 		fprintf(out, "  %-26s %s\n", left, rows[i].help);
 	}
-	fprintf(out, "\nexit status: 0 orderly stop, 1 error (also a packet that did not come "
+	fputs("\nsignals: SIGTERM and SIGINT stop in order; SIGHUP applies the document on disk\n",
+		out);
+	fprintf(out, "exit status: 0 orderly stop, 1 error (also a packet that did not come "
 		     "home), 2 wrong usage\n");
 }
 

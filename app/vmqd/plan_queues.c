@@ -10,7 +10,6 @@
 #include <rte_common.h>
 
 #include "plan_private.h"
-#include "requests.h"
 
 /* What of a queue can be another while it runs; all else is settled at its allocation. */
 static const struct {
@@ -82,23 +81,16 @@ running_json(struct planner *p, const struct doc_queue *queue)
 static json_t *
 wanted_json(struct planner *p, size_t i)
 {
-	const struct document *doc = p->plan->system->doc;
 	const struct doc_queue *queue = &p->plan->doc->queues[i];
 	const struct doc_path queues = {NULL, "queues", 0};
-	struct vmq_oid_queue_parameters parameters;
 	struct doc_queue same;
 	struct vmq_error err;
 	json_t *json;
 
-	if (request_parameters(doc, queue, &parameters, &err) < 0) {
+	if (running_as(p->plan->system, queue, p->adapters[queue->adapter], &same, &err) < 0) {
 		doc_finding_add(p->findings, DOC_INDEX(&queues, i), NULL, "%s", err.text);
 		return NULL;
 	}
-	if (request_read_parameters(doc, &parameters, &same) < 0) {
-		p->no_memory = true;
-		return NULL;
-	}
-	same.adapter = p->adapters[queue->adapter];
 	json = running_json(p, &same);
 	doc_queue_free(&same);
 	return json;

@@ -100,7 +100,7 @@ step_json(const struct plan *plan, const struct plan_step *step)
 
 	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b}",
 		"step", plan_kind_name(step->kind),
-		"when", step->kind == PLAN_RESTART ? "restart" : "live",
+		"how", step->kind == PLAN_RESTART ? "restart" : "live",
 		"text", plan_step_text(plan, step, text),
 		"why", step->why,
 		"adapter", step->adapter != SIZE_MAX

@@ -108,6 +108,21 @@ running_read(const struct system *system, struct running *running, struct vmq_er
 	return ret;
 }
 
+int
+running_as(const struct system *system, const struct doc_queue *queue, size_t adapter,
+	struct doc_queue *same, struct vmq_error *err)
+{
+	struct vmq_oid_queue_parameters parameters;
+	int ret = request_parameters(system->doc, queue, &parameters, err);
+
+	if (ret < 0)
+		return ret;
+	if (request_read_parameters(system->doc, &parameters, same) < 0)
+		return vmq_error_errno(err, ENOMEM, "no memory to read the document");
+	same->adapter = adapter;
+	return 0;
+}
+
 void
 running_free(struct running *running)
 {

@@ -33,6 +33,19 @@ struct running {
 /** @return 0 or -errno with the reason in err. */
 int running_read(const struct system *system, struct running *running, struct vmq_error *err);
 
+/**
+ * A queue of a document as it would run: what a request cannot say is gone, and what can
+ * be written in several ways is written in one. Without filters.
+ *
+ * @param adapter
+ *   Of the system.
+ * @param same
+ *   doc_queue_free() it.
+ * @return 0 or -errno with the reason in err.
+ */
+int running_as(const struct system *system, const struct doc_queue *queue, size_t adapter,
+	struct doc_queue *same, struct vmq_error *err);
+
 void running_free(struct running *running);
 
 #endif /* VMQD_RUNNING_H */
