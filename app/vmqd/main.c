@@ -25,6 +25,7 @@
 #include "metrics.h"
 #include "options.h"
 #include "report.h"
+#include "service.h"
 #include "system.h"
 #include "telemetry.h"
 
@@ -204,8 +205,11 @@ run(struct control *control, const struct options *options, struct vmq_error *er
 		add_event(jobs, NULL) && add_event(control->progress, &progress_interval) &&
 		(options->seconds == 0 || add_event(timeout, &end))) {
 		ret = open_watchers(control, err);
-		if (ret == 0)
+		if (ret == 0) {
+			service_notify("READY=1");
 			ret = event_base_dispatch(control->base) < 0 ? -EIO : 0;
+			service_notify("STOPPING=1");
+		}
 		close_watchers(control);
 	}
 	if (timeout != NULL)
