@@ -92,6 +92,9 @@ vhost_open(struct vmq_backend *backend, const struct vmq_backend_params *params,
 	vhost->permissions = wanted->permissions != 0 ? wanted->permissions
 		: VMQ_VHOST_PERMISSIONS_DEFAULT;
 	atomic_store(&vhost->gate.vid, VHOST_NOBODY);
+	vhost->to_vm.quota = VMQ_BURST;
+	vhost->from_vm.quota = VMQ_BURST;
+	vhost_memory_guard(true);
 	vhost->state.fd = -1;
 	vhost->state.vid = VHOST_NOBODY;
 	vhost->state.node = SOCKET_ID_ANY;
@@ -103,6 +106,7 @@ vhost_open(struct vmq_backend *backend, const struct vmq_backend_params *params,
 		ret = vhost_connect_start(vhost, err);
 	if (ret == 0)
 		return 0;
+	vhost_memory_guard(false);
 	pthread_mutex_destroy(&vhost->state.lock);
 	free(vhost->socket);
 	return ret;
@@ -114,6 +118,7 @@ vhost_close(struct vmq_backend *backend)
 	struct vhost_backend *vhost = vhost_of(backend);
 
 	vhost_connect_stop(vhost);
+	vhost_memory_guard(false);
 	pthread_mutex_destroy(&vhost->state.lock);
 	free(vhost->socket);
 }

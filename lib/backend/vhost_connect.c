@@ -53,15 +53,6 @@ static struct {
 	.backends = TAILQ_HEAD_INITIALIZER(connector.backends),
 };
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int
 register_socket(struct vhost_backend *vhost)
 {
@@ -150,7 +141,8 @@ see_to(struct vhost_backend *vhost, uint64_t now)
 	}
 	pthread_mutex_lock(&connector.lock);
 	vhost->connect.busy = false;
-	vhost->connect.next_ms = now + vhost->connect.pause_ms;
+	vhost->connect.next_ms = RTE_MAX(now + vhost->connect.pause_ms,
+		vhost_peer_refused_until(vhost));
 	pthread_cond_broadcast(&connector.changed);
 }
 
@@ -180,27 +172,47 @@ first_due(void)
 	return first;
 }
 
+/* Look after the rings of all VMs. Returns whether there are any. */
+static bool
+watch_all(void)
+{
+	struct vhost_backend *vhost;
+	bool any = false;
+
+	TAILQ_FOREACH(vhost, &connector.backends, connect.next) {
+		if (atomic_load_explicit(&vhost->gate.vid, memory_order_relaxed) == VHOST_NOBODY)
+			continue;
+		any = true;
+		vhost_watch(vhost);
+	}
+	return any;
+}
+
 static void *
 connector_main(void *arg)
 {
 	struct vhost_backend *vhost;
-	uint64_t now;
+	uint64_t now, watch_ms = 0;
 
 	(void)arg;
 	pthread_mutex_lock(&connector.lock);
 	while (connector.running) {
 		if (connector.woken) {
 			connector.woken = false;
+			watch_ms = 0;
 			TAILQ_FOREACH(vhost, &connector.backends, connect.next)
 				if (vhost->connect.next_ms == UINT64_MAX)
 					vhost->connect.next_ms = 0;
 		}
-		now = now_ms();
+		now = vhost_now_ms();
+		if (now >= watch_ms)
+			watch_ms = watch_all() ? now + VHOST_WATCH_MS : UINT64_MAX;
 		vhost = first_due();
 		if (vhost != NULL && vhost->connect.next_ms <= now)
 			see_to(vhost, now);
 		else
-			wait_for_work(vhost != NULL ? vhost->connect.next_ms : UINT64_MAX);
+			wait_for_work(RTE_MIN(watch_ms,
+				vhost != NULL ? vhost->connect.next_ms : UINT64_MAX));
 	}
 	pthread_mutex_unlock(&connector.lock);
 	return NULL;

@@ -39,12 +39,46 @@
  * the device away says so before it looks whether the worker is inside: one of them sees
  * the other. The worker never waits.
  */
+enum vhost_visitor {
+	VHOST_WORKER, /* who delivers and receives; may change, one at a time */
+	VHOST_WATCH, /* the connector, when it looks after the rings */
+	VHOST_VISITORS,
+};
+
 struct vhost_gate {
 	_Atomic int vid; /* vhost-events: wo; worker: ro. VHOST_NOBODY: no device. */
 	_Atomic uint32_t to_vm; /* bit n: ring of pair n towards the VM is enabled */
 	_Atomic uint32_t from_vm;
 	_Atomic uint32_t max_frame; /* in bytes: what the VM's driver can take */
-	_Atomic bool inside __rte_cache_aligned; /* worker: wo */
+	/* Each writes its own. */
+	struct {
+		_Atomic bool inside;
+	} __rte_cache_aligned visitors[VHOST_VISITORS];
+};
+
+/*
+ * What bursts to or from a VM's rings cost. A VM whose rings take longer than honest ones
+ * has smaller bursts and pauses, so that it gets no more than its part of the worker.
+ */
+struct vhost_meter {
+	uint64_t pause_until; /* TSC */
+	uint16_t quota; /* packets of a burst */
+	uint64_t switches; /* of the thread, when it was last looked at */
+	vmq_counter_t strikes; /* bursts that took too long */
+	vmq_counter_t bursts;
+	vmq_counter_t packets;
+};
+
+/* vhost_guard.c: what is known of the rings from the messages. vhost-events only. */
+struct vhost_guard {
+	uint32_t sized; /* bit n: ring n has got its size since it was stopped */
+	uint32_t addressed; /* its addresses */
+	uint32_t live; /* it is in use */
+	bool memory_pending; /* a memory table was given, and not taken */
+	uint64_t features;
+	int32_t messages_left;
+	int64_t work_left; /* in TSC cycles */
+	uint64_t filled, began; /* TSC */
 };
 
 struct vhost_backend {
@@ -54,6 +88,8 @@ struct vhost_backend {
 
 	/* worker */
 	uint32_t next_pair; /* to be received from first */
+	struct vhost_meter to_vm, from_vm;
+	_Atomic(struct rte_mempool *) pool; /* that was last received into */
 	vmq_counter_t failed;
 	vmq_counter_t disconnected; /* packets while nobody was there */
 	vmq_counter_t disconnected_bytes;
@@ -75,9 +111,27 @@ struct vhost_backend {
 		bool up; /* the VM's driver is there */
 		uint32_t changes; /* of up */
 		uint32_t connections; /* since the start */
+		uint32_t cut_offs;
+		bool leaving; /* the connection is being closed by us: text says why */
+		bool was_up; /* during this connection */
+		uint64_t since_ms; /* start of the connection */
+		uint64_t refuse_until_ms; /* no connection before that */
+		uint32_t penalty_ms; /* of the last cut */
+		uint32_t short_ms; /* pause after a connection that came to nothing */
 		int node;
 		char text[96]; /* why it is not up, or what is there */
 	} state;
+
+	struct vhost_guard guard;
+
+	/* vhost_watch.c: connector */
+	struct {
+		uint32_t changes; /* of state.up, at the last look */
+		uint32_t replaced; /* vhost_memory_replaced() */
+		uint64_t strikes; /* of both meters */
+		uint64_t bursts[2], packets[2]; /* of to_vm and from_vm */
+		uint16_t jumps, slow, stuck[2], blocked; /* looks in a row */
+	} watch;
 
 	/* vhost_connect.c */
 	struct {
@@ -101,7 +155,28 @@ uint16_t vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, 
 uint16_t vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n);
 
-/* Let nobody in, and wait until the worker is out: the time of one burst. */
+/* Go in. Returns the device, or VHOST_NOBODY and the visitor is out again. */
+static inline int
+vhost_gate_enter(struct vhost_gate *gate, enum vhost_visitor visitor)
+{
+	int vid;
+
+	/* Sequentially consistent: a store, then a load of something else. */
+	atomic_store(&gate->visitors[visitor].inside, true);
+	vid = atomic_load(&gate->vid);
+	if (unlikely(vid == VHOST_NOBODY))
+		atomic_store_explicit(&gate->visitors[visitor].inside, false,
+			memory_order_release);
+	return vid;
+}
+
+static inline void
+vhost_gate_leave(struct vhost_gate *gate, enum vhost_visitor visitor)
+{
+	atomic_store_explicit(&gate->visitors[visitor].inside, false, memory_order_release);
+}
+
+/* Let nobody in, and wait until all are out: the time of one burst. */
 void vhost_gate_shut(struct vhost_gate *gate);
 
 /* vhost_peer.c */
@@ -116,6 +191,25 @@ void vhost_peer_explain(struct vhost_backend *vhost, const char *format, ...)
 
 /* Is there a connection? */
 bool vhost_peer_is_connected(struct vhost_backend *vhost);
+
+/* The backend of a device of librte_vhost's, NULL if there is none. */
+struct vhost_backend *vhost_peer_of(int vid);
+
+/*
+ * Cut the VM off: it broke a rule. The connection ends, and there is no new one for a
+ * while, longer each time. Never waits. Any thread.
+ */
+void vhost_peer_cut(struct vhost_backend *vhost, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* End the connection without blame: it may come back at once. */
+void vhost_peer_reconnect(struct vhost_backend *vhost, const char *text);
+
+/* When there may be a connection again, in ms of the monotonic clock; 0: now. */
+uint64_t vhost_peer_refused_until(struct vhost_backend *vhost);
+
+/* The monotonic clock. */
+uint64_t vhost_now_ms(void);
 
 /* End the connection: librte_vhost sees it closed. Never waits. */
 void vhost_peer_disconnect(struct vhost_backend *vhost);
@@ -147,7 +241,42 @@ int vhost_socket_dup_new_client(void);
 /* An own duplicate of the connection that the server at path has just accepted. */
 int vhost_socket_dup_accepted(const char *path);
 
+/* Is a call descriptor one whose writes do not wait? Sees to it that they do not. */
+bool vhost_socket_make_call_quick(int fd);
+
 /* Let no read or write of it wait for long: all VMs share one thread that does these. */
 void vhost_socket_limit_waiting(int fd);
+
+/* vhost_guard.c */
+
+/* Longest ring: bounds the steps that one descriptor chain can take. */
+#define VHOST_RING_MAX 4096
+
+/* See each message of a connection before librte_vhost does. vhost-events. */
+int vhost_guard_watch(struct vhost_backend *vhost, int vid);
+
+void vhost_guard_reset(struct vhost_guard *guard);
+
+/* May the ring be used? If not the VM is cut off. vhost-events. */
+bool vhost_guard_ring_is_good(struct vhost_backend *vhost, int vid, uint16_t ring);
+
+/* vhost_memory.c */
+
+/* Guard against guest memory that is not there; calls may be nested. Control thread. */
+void vhost_memory_guard(bool on);
+
+/* How many mappings were replaced since the start. */
+uint32_t vhost_memory_replaced(void);
+
+/* Has this device lost the memory that was replaced last? */
+bool vhost_memory_is_lost(int vid);
+
+/* Does the guest's memory never wait for a disk or another process? If not: its statfs type. */
+bool vhost_memory_is_quick(int vid, uint64_t *type);
+
+/* vhost_watch.c: look after the rings of one VM. Connector, from time to time. */
+void vhost_watch(struct vhost_backend *vhost);
+
+#define VHOST_WATCH_MS 100
 
 #endif /* VMQ_VHOST_PRIVATE_H */
