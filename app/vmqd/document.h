@@ -103,6 +103,9 @@ struct doc_queue {
 	struct vmq_filter_match *filters;
 	size_t n_filters;
 	bool keep_tags;
+	bool anti_spoof; /**< Check the source of what the VM sends. */
+	bool broadcast; /**< Copies of broadcast and multicast frames come to it. */
+	bool receive_only; /**< Take nothing from the backend. */
 	struct doc_backend backend;
 };
 

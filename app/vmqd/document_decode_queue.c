@@ -289,6 +289,9 @@ encode_queue_adapter(const struct document *doc, const struct doc_field *field _
 		.encode = doc_encode_filters, \
 		.expect = "a list of filters such as [{\"mac\": \"52:54:00:00:00:01\"}]"}, \
 	[QUEUE_KEEP_TAGS] = {"keep_tags", DOC_BOOL(struct doc_queue, keep_tags)}, \
+	[QUEUE_ANTI_SPOOF] = {"anti_spoof", DOC_BOOL(struct doc_queue, anti_spoof)}, \
+	[QUEUE_BROADCAST] = {"broadcast", DOC_BOOL(struct doc_queue, broadcast)}, \
+	[QUEUE_RECEIVE_ONLY] = {"receive_only", DOC_BOOL(struct doc_queue, receive_only)}, \
 	[QUEUE_BACKEND] = {"backend", .decode = doc_decode_backend, \
 		.encode = doc_encode_backend, .required = (needs_backend), \
 		.expect = "such as {\"type\": \"sink\"}", \
@@ -299,6 +302,9 @@ enum {
 	QUEUE_MEMORY,
 	QUEUE_FILTERS,
 	QUEUE_KEEP_TAGS,
+	QUEUE_ANTI_SPOOF,
+	QUEUE_BROADCAST,
+	QUEUE_RECEIVE_ONLY,
 	QUEUE_BACKEND,
 	QUEUE_NAME,
 	QUEUE_VM,
@@ -331,6 +337,7 @@ static const struct doc_queue default_queue = {
 		.node = SOCKET_ID_ANY,
 		.min_buffers = 4096,
 	},
+	.anti_spoof = true,
 	.backend.type = VMQ_BACKEND_SINK,
 };
 
@@ -352,6 +359,10 @@ decode_queue_object(struct doc_reader *r, const struct doc_path *at, json_t *val
 	/* Misspelt, or no object: nothing has marked it so far. */
 	if (doc_is_wrong(wrong, QUEUE_MEMORY) && !json_is_object(json_object_get(value, "memory")))
 		queue->memory.buffers = 0;
+	/* Whoever can answer is to be asked: a VM's neighbours find it by broadcasts. */
+	if (json_object_get(value, "broadcast") == NULL)
+		queue->broadcast = !queue->receive_only &&
+			vmq_backend_type_receives(queue->backend.type);
 	return wrong;
 }
 

@@ -108,7 +108,10 @@ request_parameters(const struct document *doc, const struct doc_queue *queue,
 		.demand_high = memory->growth.high,
 		.demand_step = memory->growth.step,
 		.demand_hold_ms = memory->growth.hold_ms,
-		.options = queue->keep_tags ? VMQ_OID_OPTION_KEEP_TAGS : 0,
+		.options = (queue->keep_tags ? VMQ_OID_OPTION_KEEP_TAGS : 0) |
+			(queue->anti_spoof ? 0 : VMQ_OID_OPTION_ALLOW_SPOOFING) |
+			(queue->broadcast ? VMQ_OID_OPTION_BROADCAST : 0) |
+			(queue->receive_only ? VMQ_OID_OPTION_RECEIVE_ONLY : 0),
 		.backend_type = queue->backend.type,
 	};
 	p->processor_affinity = affinity_mask(doc, queue, &p->processor_group);

@@ -60,6 +60,9 @@ default_queue_params(const struct doc_queue *queue, uint16_t worker)
 			.demand = queue->memory.growth,
 		},
 		.keep_tags = queue->keep_tags,
+		.allow_spoofing = !queue->anti_spoof,
+		.broadcast = queue->broadcast,
+		.receive_only = queue->receive_only,
 		.backend = {
 			.type = queue->backend.type,
 			.file = queue->backend.file,

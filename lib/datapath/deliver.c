@@ -127,6 +127,26 @@ copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **pa
 	return copied;
 }
 
+/* May nothing more wait in a pool that is received into? */
+static bool
+is_short_of_buffers(const struct vmq_dp_queue *queue)
+{
+	/* Caches of lcores not counted: that would be a look at each lcore's. */
+	return rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) <
+		queue->reserve;
+}
+
+/*
+ * A pool that is received into has a cache for each lcore that takes from it; only the
+ * source's worker looks after its own.
+ */
+static void
+flush_cache(const struct vmq_dp_queue *queue, const struct inlet *inlet)
+{
+	if (queue->received_into_pool && inlet != &queue->inlets[queue->source_worker])
+		rte_mempool_cache_flush(NULL, queue->pool);
+}
+
 /*
  * See to it that packets may be kept. Returns how many of them may; the others are
  * dropped and counted.
@@ -134,10 +154,7 @@ copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **pa
 static uint16_t
 take_in(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **packets, uint16_t n)
 {
-	/* Caches of lcores not counted: that would be a look at each lcore's. */
-	if (queue->received_into_pool &&
-		rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) <
-			queue->reserve) {
+	if (queue->received_into_pool && is_short_of_buffers(queue)) {
 		drop(queue, VMQ_DROP_NO_BUFFER, &inlet->no_buffer, packets, n);
 		return 0;
 	}
@@ -145,13 +162,25 @@ take_in(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **packe
 	if (packets[0]->pool == queue->pool)
 		return n;
 	n = copy_burst(queue, inlet, packets, n);
-	/*
-	 * A pool that is received into has a cache for each lcore that takes from it; only
-	 * the source's worker looks after its own.
-	 */
-	if (queue->received_into_pool && inlet != &queue->inlets[queue->source_worker])
-		rte_mempool_cache_flush(NULL, queue->pool);
+	flush_cache(queue, inlet);
 	return n;
+}
+
+struct rte_mbuf *
+queue_copy(struct vmq_dp_queue *queue, const struct rte_mbuf *packet, struct worker *worker)
+{
+	struct inlet *inlet = &queue->inlets[worker->number];
+	struct rte_mbuf *copy = NULL;
+
+	if (!queue->received_into_pool || !is_short_of_buffers(queue))
+		copy = rte_pktmbuf_copy(packet, queue->pool, 0, UINT32_MAX);
+	flush_cache(queue, inlet);
+	if (likely(copy != NULL))
+		return copy;
+	vmq_counter_add(&inlet->received, 1);
+	vmq_counter_add(&inlet->received_bytes, packet->pkt_len);
+	vmq_counter_add(&inlet->no_buffer, 1);
+	return NULL;
 }
 
 /* Let packets wait. They must lie in the queue's own memory. */

@@ -324,6 +324,41 @@ uint16_t queue_transmit(struct vmq_dp_queue *queue, struct worker *worker);
 /* Throw away what a queue has taken and not delivered yet, counted as stopped. */
 void sender_discard(struct sender *sender);
 
+/* What a group address means for who gets a frame. */
+enum group {
+	GROUP_NONE, /* one station */
+	GROUP_ALL, /* those of its VLAN */
+	GROUP_LINK_LOCAL, /* who is at the other end of the cable: 01:80:c2:00:00:0x */
+};
+
+enum group packet_group(const struct rte_mbuf *packet);
+
+/* Does somebody get a copy? */
+typedef void flood_fn(void *arg, struct vmq_dp_view *view, uint16_t index, struct rte_mbuf *copy,
+	struct worker *worker);
+
+/*
+ * Make a copy of a frame for each queue of its VLAN but one, in that queue's own memory
+ * and with its tag where the queue wants it, and give it to each(). Returns how many. The
+ * frame stays as it is.
+ */
+uint32_t flood(struct vmq_dp_view *view, const struct rte_mbuf *packet, uint16_t except,
+	struct worker *worker, flood_fn *each, void *arg);
+
+/* The same for one queue. Returns whether there was a buffer. */
+bool flood_one(struct vmq_dp_view *view, const struct rte_mbuf *packet, uint16_t index,
+	struct worker *worker, flood_fn *each, void *arg);
+
+/*
+ * A copy of a packet in a queue's own memory; NULL, counted at the queue as received and
+ * dropped, if there is no room. Any worker.
+ */
+struct rte_mbuf *queue_copy(struct vmq_dp_queue *queue, const struct rte_mbuf *packet,
+	struct worker *worker);
+
+/* Free what vmq_dp_view_flood() has made. NULL is allowed. */
+void flood_free(struct vmq_dp_flood *flood);
+
 /* Send to the wire; returns how many the port took, from the first on. */
 uint16_t uplink_send(struct vmq_dp_uplink *uplink, struct worker *worker, struct rte_mbuf **packets,
 	uint16_t n);

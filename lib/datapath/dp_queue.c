@@ -53,6 +53,8 @@ static const struct {
 		"the VLAN is not the queue's, or a tag came from a queue that does not keep tags"},
 	[VMQ_TX_DROP_OWN_ADDRESS] = {"own_address",
 		"the VM sent it to an address of its own, which no network brings back"},
+	[VMQ_TX_DROP_LINK_LOCAL] = {"link_local",
+		"sent to a group address that no bridge forwards (01:80:c2:00:00:0x)"},
 	[VMQ_TX_DROP_NO_HEADROOM] = {"no_headroom",
 		"there was no room in front of the frame to insert its VLAN tag"},
 	[VMQ_TX_DROP_PORT] = {"port",

@@ -52,6 +52,48 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	source->gather_polls = 0;
 }
 
+/* Gather a packet for a queue. */
+static void
+gather_one(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
+	struct rte_mbuf *packet, struct worker *worker)
+{
+	uint16_t m = view->n_gathered[index];
+
+	if (m == 0)
+		source->dirty[source->n_dirty++] = index;
+	view->gathered[index][m++] = packet;
+	if (m == VMQ_BURST) {
+		queue_deliver(view->queues[index], view->gathered[index], m, worker);
+		m = 0;
+	}
+	view->n_gathered[index] = (uint8_t)m;
+}
+
+/* A copy: there is room for the packets of a full burst behind it. */
+static void
+gather_copy(void *arg, struct vmq_dp_view *view, uint16_t index, struct rte_mbuf *copy,
+	struct worker *worker)
+{
+	struct vmq_dp_source *source = arg;
+
+	if (source->n_dirty >= RTE_DIM(source->dirty) - VMQ_BURST)
+		source_flush(source, worker);
+	gather_one(source, view, index, copy, worker);
+}
+
+/*
+ * A frame that no filter of a MAC claims: if it is for a group, who is of its VLAN gets a
+ * copy; all are delivered at the end of this turn, so that copies do not pile up.
+ */
+static void
+flood_received(struct vmq_dp_source *source, const struct rte_mbuf *packet,
+	const struct vmq_class *class, struct worker *worker)
+{
+	if (packet_group(packet) == GROUP_ALL &&
+		flood(source->seen, packet, class->index, worker, gather_copy, source) > 0)
+		source->gather_polls = VMQ_GATHER_POLLS;
+}
+
 /* Gather packets for their queues; a full burst goes out at once. */
 static void
 gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq_class *classes,
@@ -62,6 +104,8 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 
 	for (i = 0; i < n; i++) {
 		index = classes[i].index;
+		if (view->flood != NULL && classes[i].claimed != VMQ_CLAIM_MAC)
+			flood_received(source, packets[i], &classes[i], worker);
 		if (classes[i].tag != VMQ_TAG_LEAVE && !packet_fix_tag(packets[i], &classes[i])) {
 			drop_no_headroom(view->queues[index],
 				&view->queues[index]->inlets[worker->number], packets[i]);
@@ -198,6 +242,7 @@ vmq_dp_view_free(struct vmq_dp_view *view)
 	if (view == NULL)
 		return;
 	vmq_classifier_free(view->classifier);
+	flood_free(view->flood);
 	rte_free(view);
 }
 

@@ -14,6 +14,12 @@
 /* How long a port may take nothing before what waits for it is dropped. */
 #define PORT_WAIT_MS 10
 
+/*
+ * Copies after which a queue's turn ends: a VM that sends nothing but broadcasts does not
+ * get all the time of its worker.
+ */
+#define TURN_COPIES_MAX 256
+
 #define ADMITTED VMQ_TX_DROP_COUNT
 
 static void
@@ -222,7 +228,51 @@ add_wire(struct sender *sender, struct rte_mbuf *packet)
 	sender->wire[sender->n_wire++] = packet;
 }
 
-/* Send all of head where it belongs: to other queues, or into wire. */
+static void
+deliver_copy(void *arg, struct vmq_dp_view *view, uint16_t index, struct rte_mbuf *copy,
+	struct worker *worker)
+{
+	struct sender *sender = arg;
+
+	vmq_counter_add(&sender->copies, 1);
+	queue_deliver(view->queues[index], &copy, 1, worker);
+}
+
+/*
+ * A frame that no filter of a MAC claims goes to the wire, and a copy to a filter that
+ * takes its whole VLAN. One for a group goes to all of its VLAN as well. Returns how many
+ * copies were made.
+ */
+static uint32_t
+deliver_wide(struct sender *sender, struct vmq_dp_view *view, const struct vmq_class *class,
+	struct rte_mbuf *packet, struct worker *worker)
+{
+	const bool claimed = class->claimed == VMQ_CLAIM_VLAN && class->index != sender->index;
+	const enum group group = packet_group(packet);
+	uint32_t copies = 0;
+
+	if (unlikely(group == GROUP_LINK_LOCAL)) {
+		/* The port's own partner: not a VM's to talk to, but the host's. */
+		if (sender->index != 0 &&
+			atomic_load_explicit(&sender->anti_spoof, memory_order_relaxed))
+			drop(sender, VMQ_TX_DROP_LINK_LOCAL, &packet, 1);
+		else
+			add_wire(sender, packet);
+		return 0;
+	}
+	if (group == GROUP_ALL)
+		copies = flood(view, packet, sender->index, worker, deliver_copy, sender);
+	/* A queue that takes its VLAN's broadcasts has had its copy. */
+	if (claimed && (group == GROUP_NONE || !view->members[class->index].broadcast))
+		copies += flood_one(view, packet, class->index, worker, deliver_copy, sender);
+	add_wire(sender, packet);
+	return copies;
+}
+
+/*
+ * Send head where it belongs: to other queues, or into wire, all of it unless it takes too
+ * many copies.
+ */
 static void
 deliver(struct sender *sender, struct vmq_dp_view *view, struct worker *worker)
 {
@@ -230,11 +280,15 @@ deliver(struct sender *sender, struct vmq_dp_view *view, struct worker *worker)
 	const uint16_t n = sender->n_head;
 	struct vmq_class classes[VMQ_BURST];
 	uint16_t i, to = 0, n_run = 0;
+	uint32_t copies = 0;
 
 	vmq_classifier_lookup(view->classifier, packets, n, classes, 0);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && copies < TURN_COPIES_MAX; i++) {
 		if (classes[i].claimed != VMQ_CLAIM_MAC) {
-			add_wire(sender, packets[i]);
+			/* What is for the same queue has come before. */
+			deliver_local(sender, view->queues[to], run, n_run, worker);
+			n_run = 0;
+			copies += deliver_wide(sender, view, &classes[i], packets[i], worker);
 		} else if (unlikely(classes[i].index == sender->index)) {
 			drop(sender, VMQ_TX_DROP_OWN_ADDRESS, &packets[i], 1);
 		} else if (unlikely(!packet_fix_tag(packets[i], &classes[i]))) {
@@ -249,7 +303,8 @@ deliver(struct sender *sender, struct vmq_dp_view *view, struct worker *worker)
 		}
 	}
 	deliver_local(sender, view->queues[to], run, n_run, worker);
-	sender->n_head = 0;
+	sender->first_head += i;
+	sender->n_head -= i;
 }
 
 /*

@@ -65,6 +65,7 @@ enum vmq_tx_drop {
 	VMQ_TX_DROP_SPOOFED_MAC, /**< The source MAC is not one of the queue's. */
 	VMQ_TX_DROP_SPOOFED_VLAN, /**< The VLAN is not one of the queue's. */
 	VMQ_TX_DROP_OWN_ADDRESS, /**< Sent to the sender itself. */
+	VMQ_TX_DROP_LINK_LOCAL, /**< To a group address that no bridge forwards. */
 	VMQ_TX_DROP_NO_HEADROOM, /**< No room to insert the tag. */
 	VMQ_TX_DROP_PORT, /**< The port did not take it in time. */
 	VMQ_TX_DROP_COUNT, /* not a reason */
@@ -329,9 +330,22 @@ void vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_t
 /** What senders have to know about a queue of a view. */
 struct vmq_dp_member {
 	uint16_t native_vlan; /**< Of what it sends without a tag; 0: untagged. */
+	bool broadcast; /**< It is one of those that get copies, see vmq_dp_view_flood(). */
 	bool takes_untagged; /**< Such frames come to it, so that it may send them. */
 	bool trunk; /**< Its VM sends tags itself; else a tagged frame is spoofed. */
 };
+
+/** A queue that gets a copy of each broadcast and multicast frame of a VLAN. */
+struct vmq_dp_flood_member {
+	uint16_t vlan; /**< 1 to 4094, 0: untagged, or VMQ_DP_FLOOD_ALL. */
+	uint16_t index; /**< In a view. */
+};
+
+/** Frames of every VLAN, and untagged ones. */
+#define VMQ_DP_FLOOD_ALL UINT16_MAX
+
+/** Who is to get copies; immutable. */
+struct vmq_dp_flood;
 
 /** What a source's packets are looked up in: immutable once published. */
 struct vmq_dp_view {
@@ -341,6 +355,7 @@ struct vmq_dp_view {
 	/** By the index that the classifier answers; [0] is the default queue. */
 	struct vmq_dp_queue **queues;
 	struct vmq_dp_member *members; /**< By the same index; zeros at first. */
+	struct vmq_dp_flood *flood; /**< NULL: nobody gets copies. */
 	/* The worker's: what it has gathered for each of them. */
 	uint8_t *n_gathered;
 	struct rte_mbuf *(*gathered)[VMQ_BURST];
@@ -348,6 +363,18 @@ struct vmq_dp_view {
 
 /** @return a view to fill in, or NULL with rte_errno ENOMEM */
 struct vmq_dp_view *vmq_dp_view_create(uint16_t n_queues, int socket_id);
+
+/**
+ * Say who is to get copies of broadcast and multicast frames: those received that no
+ * filter of a MAC claims, and those that VMs send. The default queue gets what it gets
+ * anyhow once.
+ *
+ * @param members
+ *   Sorted by this call; may name a queue more than once.
+ * @return 0 or -ENOMEM
+ */
+int vmq_dp_view_flood(struct vmq_dp_view *view, struct vmq_dp_flood_member *members, size_t n,
+	int socket_id);
 
 /** With its classifier. NULL is allowed. For a view that was never published. */
 void vmq_dp_view_free(struct vmq_dp_view *view);

@@ -63,6 +63,10 @@ check_vhost(struct vmq_oid_request *request, const struct vmq_oid_queue_paramete
 	return VMQ_STATUS_SUCCESS;
 }
 
+#define OPTIONS                                                                                    \
+	(VMQ_OID_OPTION_KEEP_TAGS | VMQ_OID_OPTION_ALLOW_SPOOFING | VMQ_OID_OPTION_BROADCAST |     \
+		VMQ_OID_OPTION_RECEIVE_ONLY)
+
 static enum vmq_status
 check_extension(struct vmq_oid_request *request, const struct vmq_oid_queue_parameters *in)
 {
@@ -75,7 +79,7 @@ check_extension(struct vmq_oid_request *request, const struct vmq_oid_queue_para
 	if (in->node < SOCKET_ID_ANY)
 		return vmq_error_set(err, bad, "there is no NUMA node %d", in->node);
 	if ((in->memory_flags & ~VMQ_OID_MEMORY_CONTIGUOUS) ||
-		(in->options & ~VMQ_OID_OPTION_KEEP_TAGS))
+		(in->options & ~OPTIONS))
 		return vmq_error_set(err, bad,
 			"unknown memory flags (0x%08x) or options (0x%08x)", in->memory_flags,
 			in->options);
@@ -132,6 +136,9 @@ read_extension(const struct vmq_oid_queue_parameters *in, struct vmq_queue_param
 		},
 	};
 	params->keep_tags = (in->options & VMQ_OID_OPTION_KEEP_TAGS) != 0;
+	params->allow_spoofing = (in->options & VMQ_OID_OPTION_ALLOW_SPOOFING) != 0;
+	params->broadcast = (in->options & VMQ_OID_OPTION_BROADCAST) != 0;
+	params->receive_only = (in->options & VMQ_OID_OPTION_RECEIVE_ONLY) != 0;
 	params->backend.type = (enum vmq_backend_type)in->backend_type;
 	if (in->backend_type == VMQ_BACKEND_VHOST)
 		params->backend.vhost = (struct vmq_backend_vhost){

@@ -139,6 +139,12 @@ struct vmq_oid_global_parameters {
 
 /* options */
 #define VMQ_OID_OPTION_KEEP_TAGS (UINT32_C(1) << 0)
+/** Do not check the source of what the VM sends. */
+#define VMQ_OID_OPTION_ALLOW_SPOOFING (UINT32_C(1) << 1)
+/** Copies of broadcast and multicast frames of its VLANs come to the queue. */
+#define VMQ_OID_OPTION_BROADCAST (UINT32_C(1) << 2)
+/** Take nothing from the backend. */
+#define VMQ_OID_OPTION_RECEIVE_ONLY (UINT32_C(1) << 3)
 
 /** Backend flags: the queue makes the vhost-user socket and waits for the VM. */
 #define VMQ_OID_BACKEND_SERVER (UINT32_C(1) << 0)

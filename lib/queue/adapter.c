@@ -28,31 +28,46 @@ adapter_queue(const struct vmq_adapter *adapter, uint32_t id)
 }
 
 /*
- * The VLAN of frames that a queue's VM sends without a tag: none, if the queue takes such
- * frames as well, else that of its first filter.
+ * What follows from the filters beside the classifier: the VLAN of frames that a queue's
+ * VM sends without a tag (none, if the queue takes such frames as well, else that of its
+ * first filter), and whose broadcasts the queue gets. flood has room for all filters, and
+ * one more. Returns how many are in it.
  */
-static void
-set_native_vlans(const struct vmq_adapter *adapter, const struct vmq_classifier_queue *queues,
-	struct vmq_dp_view *view)
+static size_t
+set_members(const struct vmq_adapter *adapter, const struct vmq_classifier_queue *queues,
+	struct vmq_dp_view *view, struct vmq_dp_flood_member *flood)
 {
 	const struct vmq_filter *filter;
 	struct vmq_dp_member *member;
+	uint16_t i, index, vlan;
+	size_t n = 0;
 	uint32_t after;
-	uint16_t i;
 
 	for (after = 0; (filter = vmq_filter_next(adapter->filters, after)) != NULL;
 		after = filter->id) {
 		if (!queues[filter->queue_id].active)
 			continue;
-		member = &view->members[queues[filter->queue_id].index];
+		index = queues[filter->queue_id].index;
+		member = &view->members[index];
+		vlan = 0;
 		if (filter->match.vlan_test != VMQ_VLAN_ID)
 			member->takes_untagged = true;
-		else if (member->native_vlan == 0)
-			member->native_vlan = filter->match.vlan_id;
+		else
+			vlan = filter->match.vlan_id;
+		if (member->native_vlan == 0)
+			member->native_vlan = vlan;
+		if (filter->match.vlan_test == VMQ_VLAN_ANY)
+			vlan = VMQ_DP_FLOOD_ALL;
+		if (member->broadcast)
+			flood[n++] = (struct vmq_dp_flood_member){.vlan = vlan, .index = index};
 	}
 	for (i = 0; i < view->n_queues; i++)
 		if (view->members[i].takes_untagged)
 			view->members[i].native_vlan = 0;
+	/* What nobody claims, of whatever VLAN, is the default queue's. */
+	if (view->members[0].broadcast)
+		flood[n++] = (struct vmq_dp_flood_member){.vlan = VMQ_DP_FLOOD_ALL, .index = 0};
+	return n;
 }
 
 /* The view of the adapter as it is now: its active queues, the default one first. */
@@ -61,14 +76,17 @@ build_view(const struct vmq_adapter *adapter)
 {
 	const int node = vmq_datapath_worker_node(adapter->host->dp, adapter->source_worker);
 	struct vmq_classifier_queue *classes;
+	struct vmq_dp_flood_member *flood;
 	const struct queue *queue;
 	struct vmq_dp_view *view;
+	size_t n_flood;
 	uint16_t n = 0;
 	uint32_t i;
 
 	classes = calloc(adapter->n_slots, sizeof(*classes));
+	flood = calloc(vmq_filter_total(adapter->filters) + 1, sizeof(*flood));
 	view = vmq_dp_view_create((uint16_t)adapter->n_slots, node);
-	if (classes == NULL || view == NULL)
+	if (classes == NULL || flood == NULL || view == NULL)
 		goto no_memory;
 	for (i = 0; i < adapter->n_slots; i++) {
 		queue = adapter->queues[i];
@@ -83,20 +101,25 @@ build_view(const struct vmq_adapter *adapter)
 			/* What no filter claims comes to the default queue with its tags. */
 			.trunk = queue->keep_tags || i == VMQ_DEFAULT_QUEUE_ID,
 			.takes_untagged = i == VMQ_DEFAULT_QUEUE_ID,
+			.broadcast = queue->broadcast,
 		};
 		view->queues[n++] = queue->dp;
 	}
 	view->n_queues = n;
-	set_native_vlans(adapter, classes, view);
+	n_flood = set_members(adapter, classes, view, flood);
+	if (vmq_dp_view_flood(view, flood, n_flood, node) < 0)
+		goto no_memory;
 	view->classifier = vmq_classifier_build(adapter->filters, classes,
 		(uint16_t)adapter->n_slots, node);
 	if (view->classifier == NULL)
 		goto no_memory;
+	free(flood);
 	free(classes);
 	return view;
 
 no_memory:
 	vmq_dp_view_free(view);
+	free(flood);
 	free(classes);
 	return NULL;
 }

@@ -22,6 +22,7 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->worker = queue->worker;
 	info->keep_tags = queue->keep_tags;
 	info->anti_spoof = queue->anti_spoof;
+	info->broadcast = queue->broadcast;
 	info->n_filters = queue->n_filters;
 	info->buffer_size = queue->memory.buffer_size;
 	info->backend = queue->backend_params.type;
@@ -66,6 +67,7 @@ vmq_queue_params_get(const struct vmq_adapter *adapter, uint16_t id,
 		.keep_tags = queue->keep_tags,
 		.allow_spoofing = !queue->anti_spoof,
 		.receive_only = queue->receive_only,
+		.broadcast = queue->broadcast,
 		.backend = queue->backend_params,
 	};
 	return true;

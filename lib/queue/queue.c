@@ -56,6 +56,7 @@ queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_pa
 	queue->keep_tags = params->keep_tags;
 	queue->anti_spoof = !params->allow_spoofing;
 	queue->receive_only = params->receive_only;
+	queue->broadcast = params->broadcast;
 	queue->backend_params.type = params->backend.type;
 	copied = copy_string(&queue->name, params->name);
 	copied &= copy_string(&queue->vm, params->vm);

@@ -31,6 +31,7 @@ struct queue {
 	bool keep_tags;
 	bool anti_spoof;
 	bool receive_only;
+	bool broadcast;
 	struct vmq_backend_params backend_params; /* strings are the queue's own */
 	uint32_t n_filters;
 

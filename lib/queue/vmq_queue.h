@@ -163,6 +163,8 @@ struct vmq_queue_params {
 	 * source address, on its VLAN, would come to this queue.
 	 */
 	bool allow_spoofing;
+	/** Copies of broadcast and multicast frames of its VLANs come to it. */
+	bool broadcast;
 	bool receive_only; /**< Take nothing from its backend: a mirror or a loopback. */
 	/** Type, file and device are read; strings are copied. */
 	struct vmq_backend_params backend;
@@ -354,6 +356,7 @@ struct vmq_queue_info {
 	uint16_t worker;
 	bool keep_tags;
 	bool anti_spoof;
+	bool broadcast;
 	uint32_t n_filters;
 	uint32_t buffer_size;
 	struct vmq_pool_stats memory;

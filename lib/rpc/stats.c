@@ -72,8 +72,9 @@ transmit_json(const struct vmq_queue_info *info)
 	for (i = 0; i < VMQ_TX_DROP_COUNT; i++)
 		json_object_set_new(drops, vmq_tx_drop_name(i),
 			json_integer((json_int_t)tx->drops[i]));
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o}",
-		"anti_spoof", (int)info->anti_spoof, "received", (json_int_t)tx->received,
+	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o}",
+		"enabled", (int)info->transmits, "anti_spoof", (int)info->anti_spoof, "received",
+		(json_int_t)tx->received,
 		"received_bytes", (json_int_t)tx->received_bytes, "sent", (json_int_t)tx->sent,
 		"sent_bytes", (json_int_t)tx->sent_bytes, "local", (json_int_t)tx->local,
 		"local_bytes", (json_int_t)tx->local_bytes, "copies", (json_int_t)tx->copies,

@@ -161,7 +161,8 @@ def quiet(tmp_path_factory):
         [{"name": AWKWARD, "vm": "v1", "adapter": "nic", "memory": {"buffers": 64},
           # A ring that nobody empties: some packets wait, some are dropped.
           "filters": [{"mac": MAC.hex(":")}], "backend": {"type": "ethdev",
-                                                          "device": "net_ring0"}},
+                                                          "device": "net_ring0"},
+          "receive_only": True},
          {"name": "paused", "vm": "v2", "adapter": "nic", "memory": {"buffers": 64},
           "backend": {"type": "sink"}}])
     doc["metrics"] = {"address": "127.0.0.1:0"}

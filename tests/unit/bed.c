@@ -148,7 +148,8 @@ bed_publish(struct bed *bed)
 {
 	struct vmq_dp_view *view = vmq_dp_view_create(BED_QUEUES, SOCKET_ID_ANY);
 	struct vmq_classifier_queue classes[BED_QUEUES] = {{0}};
-	uint16_t i, n = 0;
+	struct vmq_dp_flood_member flood[2 * BED_QUEUES];
+	uint16_t i, n = 0, n_flood = 0, times;
 
 	assert_non_null(view);
 	for (i = 0; i < BED_QUEUES; i++) {
@@ -160,9 +161,14 @@ bed_publish(struct bed *bed)
 			.active = true,
 		};
 		view->members[n] = bed->queues[i].member;
+		/* Twice, as queues with two filters do. */
+		for (times = 0; times < 2 && bed->queues[i].member.broadcast; times++)
+			flood[n_flood++] = (struct vmq_dp_flood_member){
+				.vlan = bed->queues[i].flood_vlan, .index = n};
 		view->queues[n++] = bed->queues[i].dp;
 	}
 	view->n_queues = n;
+	assert_int_equal(vmq_dp_view_flood(view, flood, n_flood, SOCKET_ID_ANY), 0);
 	view->classifier = vmq_classifier_build(bed->filters, classes, BED_QUEUES, SOCKET_ID_ANY);
 	assert_non_null(view->classifier);
 	vmq_dp_source_publish(bed->source, view);

@@ -57,6 +57,7 @@ struct bed_queue {
 	struct rte_mempool *xmit_pool; /* NULL: it sends nothing */
 	struct vmq_dp_queue *dp;
 	struct vmq_dp_member member; /* what the view says of it */
+	uint16_t flood_vlan; /* with member.broadcast: whose copies it gets */
 	bool keep_tags;
 	bool active; /* in the view */
 };

@@ -442,7 +442,7 @@ bad_parameters_are_refused(void **state)
 	BAD_VALUE(buffer_size, VMQ_BUFFER_SIZE_MAX + 1, INVALID_PARAMETER);
 	BAD_VALUE(node, -2, INVALID_PARAMETER);
 	BAD_VALUE(memory_flags, 2, INVALID_PARAMETER);
-	BAD_VALUE(options, 2, INVALID_PARAMETER);
+	BAD_VALUE(options, 16, INVALID_PARAMETER);
 	BAD_VALUE(backend_flags, VMQ_OID_BACKEND_SERVER, INVALID_PARAMETER); /* of a sink */
 	BAD_VALUE(backend_permissions, 0600, INVALID_PARAMETER);
 	BAD_VALUE(backend_queue_pairs, 1, INVALID_PARAMETER);

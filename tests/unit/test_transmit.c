@@ -14,6 +14,8 @@
 #define UNTAGGED (-1)
 
 static const uint8_t somebody[] = {2, 0, 0, 0, 0, 0xee}; /* has no filter */
+static const uint8_t everybody[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+static const uint8_t ipv6_nodes[] = {0x33, 0x33, 0, 0, 0, 1};
 
 static const uint8_t *
 mac_of(unsigned int queue)
@@ -257,6 +259,7 @@ an_access_queue_gets_its_tag_inserted_and_sends_none_of_its_own(void **state)
 	set_vlan(bed, 2, 100);
 	set_vlan(bed, 3, 200);
 	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
 	vm_sends(bed, 1, somebody, mac_of(1), UNTAGGED);
 	bed_settle_sent(bed);
 	assert_int_equal(tag_on_the_wire(bed), 100);
@@ -297,6 +300,7 @@ a_trunk_queue_sends_the_tags_of_its_vlans_and_no_others(void **state)
 	set_vlan(bed, 1, 100);
 	set_vlan(bed, 2, 100);
 	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
 	vm_sends(bed, 1, somebody, mac_of(1), 100);
 	bed_settle_sent(bed);
 	{
@@ -332,6 +336,7 @@ what_is_no_frame_goes_nowhere(void **state)
 	bed->queues[1].keep_tags = true;
 	set_filter(bed, 1, (struct vmq_filter_match){.has_mac = true});
 	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
 	make_frame(bed, bytes, somebody, mac_of(1), 100);
 	for (i = 0; i < RTE_DIM(lengths); i++)
 		bed_vm_sends(bed, 1, unit_packet(bed->queues[1].xmit_pool, bytes, lengths[i]));
@@ -522,6 +527,245 @@ so_it_arrives_at_a_queue_of_another_worker(void **state)
 	bring_from_all_sides(true);
 }
 
+/* Copies of a VLAN's frames for groups come to a queue. */
+static void
+set_broadcast(struct bed *bed, unsigned int queue, uint16_t vlan)
+{
+	bed->queues[queue].member.broadcast = true;
+	bed->queues[queue].flood_vlan = vlan;
+}
+
+/* Queues 1 and 2 of VLAN 100, 2 a trunk; 3 of VLAN 200; the default queue of all. */
+static struct bed *
+make_vlans(bool remote)
+{
+	struct bed *bed = make(remote);
+
+	bed->queues[2].keep_tags = true;
+	set_vlan(bed, 1, 100);
+	set_vlan(bed, 2, 100);
+	set_vlan(bed, 3, 200);
+	set_broadcast(bed, 0, VMQ_DP_FLOOD_ALL);
+	set_broadcast(bed, 1, 100);
+	set_broadcast(bed, 2, 100);
+	set_broadcast(bed, 3, 200);
+	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
+	return bed;
+}
+
+static void
+a_broadcast_goes_to_the_wire_and_to_all_of_its_vlan(void **state)
+{
+	struct bed *bed = make_vlans(false);
+	unsigned int i;
+
+	(void)state;
+	vm_sends(bed, 1, everybody, mac_of(1), UNTAGGED);
+	bed_settle(bed, 2);
+	assert_int_equal(tag_on_the_wire(bed), 100);
+	assert_int_equal(rx_of(bed, 0).delivered_bytes, FRAME_BYTES + 4);
+	assert_int_equal(rx_of(bed, 2).delivered_bytes, FRAME_BYTES + 4);
+	assert_int_equal(rx_of(bed, 1).received + rx_of(bed, 3).received, 0);
+	/* From the trunk, with its tag; the access queue gets it without. */
+	vm_sends(bed, 2, ipv6_nodes, mac_of(2), 100);
+	bed_settle(bed, 4);
+	assert_int_equal(rx_of(bed, 1).delivered_bytes, FRAME_BYTES - 4);
+	assert_int_equal(rx_of(bed, 0).received, 2);
+	/* From the host, untagged: it is of no VLAN here. */
+	vm_sends(bed, 0, everybody, somebody, UNTAGGED);
+	vm_sends(bed, 0, everybody, somebody, 200);
+	bed_settle(bed, 5);
+	assert_int_equal(rx_of(bed, 3).received, 1);
+	for (i = 0; i < BED_QUEUES; i++) {
+		const struct vmq_dp_tx_stats stats = tx_of(bed, i);
+
+		assert_int_equal(stats.sent, i == 0 ? 2 : i == 3 ? 0 : 1);
+		assert_int_equal(stats.copies, i == 0 ? 1 : i == 3 ? 0 : 2);
+		assert_int_equal(stats.local + stats.dropped, 0);
+	}
+	bed_free(bed);
+}
+
+/* Send frames with these destinations and tags from the wire. */
+static void
+wire_sends(struct bed *bed, const uint8_t *to, int tci)
+{
+	uint8_t bytes[FRAME_BYTES];
+	struct rte_mbuf *packet;
+
+	packet = unit_packet(bed->source_pool, bytes, make_frame(bed, bytes, to, somebody, tci));
+	bed_send(bed, &packet, 1);
+}
+
+static void
+receive_broadcasts(bool remote)
+{
+	struct bed *bed = make_vlans(remote);
+	uint32_t round;
+
+	wire_sends(bed, everybody, 100);
+	bed_settle(bed, 3);
+	assert_int_equal(rx_of(bed, 0).delivered_bytes, FRAME_BYTES);
+	assert_int_equal(rx_of(bed, 1).delivered_bytes, FRAME_BYTES - 4);
+	assert_int_equal(rx_of(bed, 2).delivered_bytes, FRAME_BYTES);
+	wire_sends(bed, everybody, 200);
+	bed_settle(bed, 5);
+	assert_int_equal(rx_of(bed, 3).delivered, 1);
+	wire_sends(bed, everybody, UNTAGGED); /* the default queue's alone */
+	wire_sends(bed, somebody, 100); /* for one, not for all */
+	bed_settle(bed, 7);
+	assert_int_equal(rx_of(bed, 0).delivered, 4);
+	/* In order with what is for the queue alone, and more than is gathered. */
+	bed->queues[1].backend->n_seen = 0;
+	bed->next_number = 0;
+	for (round = 0; round < 300; round++) {
+		wire_sends(bed, everybody, 100);
+		wire_sends(bed, mac_of(1), 100);
+		if (round % 50 == 0) /* so that no copy finds its queue's memory used up */
+			bed_settle(bed, 7 + 4 * (round + 1));
+	}
+	bed_settle(bed, 7 + 4 * 300);
+	assert_int_equal(rx_of(bed, 1).dropped, 0);
+	bed_free(bed);
+}
+
+static void
+a_broadcast_from_the_wire_comes_to_all_of_its_vlan(void **state)
+{
+	(void)state;
+	receive_broadcasts(false);
+}
+
+static void
+so_it_comes_to_queues_of_another_worker(void **state)
+{
+	(void)state;
+	receive_broadcasts(true);
+}
+
+/* A number behind the tag, or where the stripped tag was: the order is the same. */
+static void
+copies_and_packets_arrive_in_order(void **state)
+{
+	struct bed *bed = make(false);
+	uint32_t i;
+
+	(void)state;
+	set_broadcast(bed, 1, 0);
+	set_broadcast(bed, 2, VMQ_DP_FLOOD_ALL);
+	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
+	for (i = 0; i < 400; i++) {
+		wire_sends(bed, i % 3 == 0 ? everybody : mac_of(1), UNTAGGED);
+		if (i % 100 == 99)
+			bed_settle(bed, i + 1 + 2 * (i / 3 + 1));
+	}
+	bed_assert_seen(bed, 1, 0, 400, 1);
+	bed_assert_seen(bed, 2, 0, 134, 3);
+	bed_assert_seen(bed, 0, 0, 134, 3);
+	bed_free(bed);
+}
+
+static void
+what_is_for_the_cables_other_end_is_the_hosts_alone(void **state)
+{
+	static const uint8_t bpdu[] = {0x01, 0x80, 0xc2, 0, 0, 0};
+	struct bed *bed = make(false);
+
+	(void)state;
+	set_broadcast(bed, 0, VMQ_DP_FLOOD_ALL);
+	set_broadcast(bed, 1, 0);
+	set_broadcast(bed, 2, 0);
+	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
+	wire_sends(bed, bpdu, UNTAGGED);
+	bed_settle(bed, 1);
+	assert_int_equal(rx_of(bed, 0).delivered, 1);
+	vm_sends(bed, 1, bpdu, mac_of(1), UNTAGGED);
+	assert_dropped(bed, 1, VMQ_TX_DROP_LINK_LOCAL, 1);
+	vm_sends(bed, 0, bpdu, somebody, UNTAGGED);
+	bed_settle_sent(bed);
+	assert_int_equal(tag_on_the_wire(bed), UNTAGGED);
+	bed_settle(bed, 1);
+	bed_free(bed);
+}
+
+/* Queue 3 takes all of VLAN 100, whoever it is for: it listens, others are not cut off. */
+static void
+a_queue_that_takes_a_whole_vlan_gets_copies(void **state)
+{
+	struct bed *bed = make_vlans(false);
+	unsigned int broadcast;
+
+	(void)state;
+	for (broadcast = 0; broadcast < 2; broadcast++) {
+		const uint64_t before = rx_of(bed, 3).received;
+
+		set_filter(bed, 3, (struct vmq_filter_match){
+			.vlan_test = VMQ_VLAN_ID, .vlan_id = 100});
+		bed->queues[3].member.broadcast = broadcast;
+		bed->queues[3].flood_vlan = 100;
+		bed_publish(bed);
+		vmq_datapath_synchronize(bed->dp);
+		vm_sends(bed, 1, somebody, mac_of(1), UNTAGGED);
+		bed_settle_sent(bed);
+		assert_int_equal(tag_on_the_wire(bed), 100);
+		assert_int_equal(rx_of(bed, 3).received, before + 1);
+		vm_sends(bed, 1, everybody, mac_of(1), UNTAGGED);
+		bed_settle_sent(bed);
+		assert_int_equal(tag_on_the_wire(bed), 100);
+		assert_int_equal(rx_of(bed, 3).received, before + 2);
+		vm_sends(bed, 1, mac_of(2), mac_of(1), UNTAGGED);
+		bed_settle_sent(bed);
+		assert_int_equal(rx_of(bed, 3).received, before + 2);
+		/* It may send from any address that is nobody else's. */
+		vm_sends(bed, 3, somebody, somebody, UNTAGGED);
+		bed_settle_sent(bed);
+		assert_int_equal(tag_on_the_wire(bed), 100);
+	}
+	vm_sends(bed, 3, somebody, mac_of(1), UNTAGGED);
+	assert_dropped(bed, 3, VMQ_TX_DROP_SPOOFED_MAC, 1);
+	bed_free(bed);
+}
+
+/* More broadcasts than one turn copies, to queues of which one takes nothing. */
+static void
+a_storm_is_counted_to_the_last_copy(void **state)
+{
+	enum { ROUNDS = 1000 };
+	struct rte_mbuf *packets[VMQ_BURST];
+	struct bed *bed = make(false);
+	unsigned int i, wire = 0;
+	uint16_t n;
+
+	(void)state;
+	for (i = 0; i < BED_QUEUES; i++)
+		set_broadcast(bed, i, VMQ_DP_FLOOD_ALL);
+	bed_publish(bed);
+	vmq_datapath_synchronize(bed->dp);
+	bed->queues[3].backend->budget = 0;
+	for (i = 0; i < ROUNDS; i++) {
+		vm_sends(bed, 1, everybody, mac_of(1), UNTAGGED);
+		if (i % 100 == 0) /* what is on the wire lies in the VM's pool */
+			bed_settle_sent(bed);
+		if (i + 1 == ROUNDS)
+			bed_settle_sent(bed);
+		while ((n = bed_wire(bed, packets, VMQ_BURST)) > 0) {
+			rte_pktmbuf_free_bulk(packets, n);
+			wire += n;
+		}
+	}
+	assert_int_equal(wire, ROUNDS);
+	assert_int_equal(tx_of(bed, 1).sent, ROUNDS);
+	assert_int_equal(rx_of(bed, 0).delivered, ROUNDS);
+	assert_int_equal(rx_of(bed, 2).delivered, ROUNDS);
+	assert_int_equal(rx_of(bed, 3).waiting, BED_QUEUE_BUFFERS);
+	assert_int_equal(rx_of(bed, 3).drops[VMQ_DROP_NO_BUFFER], ROUNDS - BED_QUEUE_BUFFERS);
+	assert_int_equal(tx_of(bed, 1).copies, 2 * ROUNDS + BED_QUEUE_BUFFERS);
+	bed_free(bed);
+}
+
 int
 main(void)
 {
@@ -547,6 +791,16 @@ main(void)
 		cmocka_unit_test_teardown(what_comes_from_all_sides_arrives_in_order_of_each,
 			bed_abandon),
 		cmocka_unit_test_teardown(so_it_arrives_at_a_queue_of_another_worker, bed_abandon),
+		cmocka_unit_test_teardown(a_broadcast_goes_to_the_wire_and_to_all_of_its_vlan,
+			bed_abandon),
+		cmocka_unit_test_teardown(a_broadcast_from_the_wire_comes_to_all_of_its_vlan,
+			bed_abandon),
+		cmocka_unit_test_teardown(so_it_comes_to_queues_of_another_worker, bed_abandon),
+		cmocka_unit_test_teardown(copies_and_packets_arrive_in_order, bed_abandon),
+		cmocka_unit_test_teardown(what_is_for_the_cables_other_end_is_the_hosts_alone,
+			bed_abandon),
+		cmocka_unit_test_teardown(a_queue_that_takes_a_whole_vlan_gets_copies, bed_abandon),
+		cmocka_unit_test_teardown(a_storm_is_counted_to_the_last_copy, bed_abandon),
 	};
 
 	return cmocka_run_group_tests_name("transmit", tests, unit_start, unit_stop);
