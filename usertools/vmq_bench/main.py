@@ -20,6 +20,7 @@ from vmq_bench.common import BenchError
 COMMANDS = {
     "steer": ("steering into N queues, beside testpmd rxonly and Open vSwitch", True, True),
     "vms": ("delivery to N VMs by vhost-user, beside Open vSwitch", True, True),
+    "latency": ("from the port into a VM's hands, at low and high load", False, True),
     "rfc2544": ("throughput and loss by frame size, with a generator", True, True),
     "memory": ("the memory of queues, beside DPDK's own pools", False, True),
     "compare": ("what has changed between two results", False, False),

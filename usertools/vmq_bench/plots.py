@@ -125,7 +125,20 @@ def draw_rfc2544(pyplot, result, folder, number):
     return names
 
 
-DRAWERS = {"steer": draw_steer, "vms": draw_vms, "rfc2544": draw_rfc2544}
+def draw_latency(pyplot, result, folder, number):
+    canvas = Canvas(pyplot, f"From the port into a VM's hands, {result['vms']} VMs",
+                    f"load, percent of {result['greatest_mpps']:.2f} Mpps", "microseconds")
+    for mode, colour in (("poll", "#1f5fa8"), ("adaptive", "#c0562f")):
+        points = [one for one in result["points"] if one["mode"] == mode]
+        loads = [one["load"] for one in points]
+        for key, name, style in (("p50_us", "median", "-"), ("p99_us", "p99", "--")):
+            canvas.axes.plot(loads, [one[key] for one in points], style, marker="o",
+                             color=colour, label=f"{mode}, {name}")
+    canvas.axes.set_xticks(loads, [f"{load} %" for load in loads])
+    return [canvas.save(folder, f"latency-{number}")]
+
+
+DRAWERS = {"latency": draw_latency, "steer": draw_steer, "vms": draw_vms, "rfc2544": draw_rfc2544}
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>vmq-bench</title>
