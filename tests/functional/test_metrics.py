@@ -311,7 +311,7 @@ def read_all(sock):
     (b"\r\n\r\n", b"400"),
     (bytes(200) + b"\r\n\r\n", b"400"),
     (b"GET /metrics HTTP/1.1\r\n" + b"x: y\r\n" * 2000, b"431"),
-    (b"G" * 100000, b"431")])
+    (b"G" * 100000, b"431")], ids=lambda value: repr(value)[:40])
 def test_strange_requests(quiet, sent, status):
     with connect(quiet) as sock:
         try:
