@@ -123,6 +123,7 @@ control_open(struct control *control, struct vmq_error *err)
 			.output_kb = doc->limits.output_kb,
 			.idle_s = doc->limits.idle_s,
 		},
+		.user_backends = doc->user_backends,
 		.mappings = control->mappings,
 		.n_mappings = doc->n_owners,
 		.system = &control->system->view,
@@ -133,7 +134,12 @@ control_open(struct control *control, struct vmq_error *err)
 	if (ret < 0)
 		return ret;
 	control->rpc = vmq_rpc_create(config, err);
-	return control->rpc != NULL ? 0 : -rte_errno;
+	if (control->rpc == NULL)
+		return -rte_errno;
+	ret = control_add_queue_methods(control);
+	if (ret < 0)
+		vmq_error_errno(err, -ret, "control socket: methods: %s", strerror(-ret));
+	return ret;
 }
 
 void

@@ -54,4 +54,7 @@ void control_stop(struct control *control);
 /** After system_stop(), before system_free(): pending requests have ended. */
 void control_close(struct control *control);
 
+/** methods_queue.c: methods that speak the document's language. @return 0 or -errno */
+int control_add_queue_methods(struct control *control);
+
 #endif /* VMQD_CONTROL_H */

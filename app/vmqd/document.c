@@ -76,8 +76,8 @@ read_file(const char *file, size_t *length, struct doc_findings *findings)
 }
 
 /* Queues without an affinity are served by all workers. */
-static void
-fill_affinity(struct doc_reader *r, struct doc_queue *queue)
+void
+doc_fill_affinity(struct doc_reader *r, struct doc_queue *queue)
 {
 	const struct doc_eal *eal = &r->doc->eal;
 
@@ -97,9 +97,9 @@ fill_affinities(struct doc_reader *r)
 	size_t i;
 
 	for (i = 0; i < doc->n_adapters; i++)
-		fill_affinity(r, &doc->adapters[i].default_queue);
+		doc_fill_affinity(r, &doc->adapters[i].default_queue);
 	for (i = 0; i < doc->n_queues; i++)
-		fill_affinity(r, &doc->queues[i]);
+		doc_fill_affinity(r, &doc->queues[i]);
 }
 
 static json_t *

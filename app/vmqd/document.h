@@ -136,6 +136,7 @@ struct doc_control {
 	uint32_t mode; /**< Permissions. */
 	struct doc_mapping *owners; /**< Who acts as which owner; n_owners of them. */
 	size_t n_owners;
+	uint32_t user_backends; /**< Bit n: users may have enum vmq_backend_type n. */
 	struct doc_control_limits limits;
 };
 
@@ -194,6 +195,20 @@ struct json_t *document_queue_json(const struct document *doc, const struct doc_
  * machine: what runs has what it needs, and takes more as it goes.
  */
 struct document *document_parse(const char *text, size_t length, struct doc_findings *findings);
+
+/**
+ * Read one queue by itself, checked as if it were the only one of a document with the same
+ * adapters and workers.
+ *
+ * @param queue
+ *   Receives strings and arrays of its own: doc_queue_free() it.
+ * @param findings
+ *   Receives everything that is wrong, with pointers that begin with /queues/0; the
+ *   caller frees it.
+ * @return 0, or -1 if there is at least one finding.
+ */
+int document_read_queue(const struct document *doc, struct json_t *value,
+	struct doc_queue *queue, struct doc_findings *findings);
 
 /** Is a device string a PCI address (EAL's -a), not a virtual device (--vdev)? */
 bool doc_device_is_pci(const char *device);

@@ -394,6 +394,8 @@ doc_check(struct doc_reader *r)
 	check_filters(r);
 	check_devices(r);
 	check_files(r);
+	if (r->one_queue)
+		return;
 	check_limits(r);
 	check_memory_limits(r);
 	doc_check_memory_mb(r);

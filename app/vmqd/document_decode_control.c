@@ -120,6 +120,53 @@ encode_owners(const struct document *doc __rte_unused, const struct doc_field *f
 	return object;
 }
 
+static void
+decode_user_backends(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	uint32_t *backends = out;
+	char quoted[DOC_QUOTE_SIZE];
+	unsigned int type;
+	const char *text;
+	json_t *item;
+	size_t i;
+
+	if (!doc_is_array(r, at, value, field->expect))
+		return;
+	*backends = 0;
+	json_array_foreach(value, i, item) {
+		text = json_string_value(item);
+		for (type = 0; type < VMQ_BACKEND_COUNT; type++)
+			if (text != NULL && strcmp(text, vmq_backend_type_name(type)) == 0)
+				break;
+		if (text == NULL)
+			doc_wrong_type(r, DOC_INDEX(at, i), item, "a string", field->expect);
+		else if (type == VMQ_BACKEND_COUNT)
+			doc_finding_add(r->findings, DOC_INDEX(at, i), field->expect,
+				"%s is not a type of backend", doc_quote(quoted, text));
+		else
+			*backends |= UINT32_C(1) << type;
+	}
+}
+
+static json_t *
+encode_user_backends(const struct document *doc __rte_unused,
+	const struct doc_field *field __rte_unused, const void *in)
+{
+	const uint32_t *backends = in;
+	json_t *list = json_array();
+	unsigned int type;
+
+	for (type = 0; type < VMQ_BACKEND_COUNT; type++) {
+		if ((*backends & UINT32_C(1) << type) != 0 &&
+			json_array_append_new(list, json_string(vmq_backend_type_name(type))) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 #define LIMIT(key, member, lowest, highest) \
 	{key, DOC_INTEGER(struct doc_control_limits, member, lowest, highest)}
 
@@ -165,6 +212,9 @@ static const struct doc_field control_fields[] = {
 	{"mode", .decode = decode_mode, .encode = encode_mode, .expect = MODE_EXPECT,
 		.offset = offsetof(struct doc_control, mode)},
 	{"owners", .decode = decode_owners, .encode = encode_owners, .expect = OWNERS_EXPECT},
+	{"user_backends", .decode = decode_user_backends, .encode = encode_user_backends,
+		.expect = "types of backends such as [\"sink\", \"vhost-user\"]",
+		.offset = offsetof(struct doc_control, user_backends)},
 	{"limits", .decode = decode_limits, .encode = encode_limits,
 		.offset = offsetof(struct doc_control, limits)},
 };
@@ -172,7 +222,10 @@ static const struct doc_field control_fields[] = {
 void
 doc_control_init(struct doc_control *control)
 {
-	*control = (struct doc_control){.mode = 0660};
+	*control = (struct doc_control){
+		.mode = 0660,
+		.user_backends = UINT32_C(1) << VMQ_BACKEND_SINK,
+	};
 }
 
 void

@@ -124,6 +124,7 @@ struct doc_reader {
 	bool no_memory;
 	bool workers_known; /**< eal.workers, or the default for it, is right. */
 	bool adapters_known; /**< Each adapter has its name. */
+	bool one_queue; /**< For a running system, which knows what memory and ports there are. */
 	bool hugepages_known; /**< eal.hugepages is right: memory can be looked for. */
 };
 
@@ -390,6 +391,9 @@ bool doc_sysfs_exists(const char *root, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* document.c */
+
+/** A queue without an affinity gets one: all workers. */
+void doc_fill_affinity(struct doc_reader *r, struct doc_queue *queue);
 
 /**
  * Read and check text, which is changed (doc_scan_numbers()) and followed by a NUL.

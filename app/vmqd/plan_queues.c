@@ -10,16 +10,7 @@
 #include <rte_common.h>
 
 #include "plan_private.h"
-
-/* What of a queue can be another while it runs; all else is settled at its allocation. */
-static const struct {
-	const char *key;
-	uint32_t change;
-} live_keys[] = {
-	{"name", VMQ_OID_QUEUE_NAME_CHANGED},
-	{"affinity", VMQ_OID_QUEUE_AFFINITY_CHANGED},
-	{"memory.buffers", VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED},
-};
+#include "requests.h"
 
 #define BUFFERS_WHY "a hint: it keeps the memory that it has, and grows by demand"
 
@@ -135,16 +126,15 @@ static bool
 all_live(const json_t *differences, uint32_t *changes)
 {
 	const json_t *item;
-	size_t i, k;
+	size_t i;
+	uint32_t change;
 
 	*changes = 0;
 	json_array_foreach(differences, i, item) {
-		for (k = 0; k < RTE_DIM(live_keys); k++)
-			if (strcmp(json_string_value(item), live_keys[k].key) == 0)
-				break;
-		if (k == RTE_DIM(live_keys))
+		change = request_live_change(json_string_value(item));
+		if (change == 0)
 			return false;
-		*changes |= live_keys[k].change;
+		*changes |= change;
 	}
 	return true;
 }

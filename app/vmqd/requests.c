@@ -57,6 +57,25 @@ affinity_mask(const struct document *doc, const struct doc_queue *queue, uint32_
 	return mask;
 }
 
+uint32_t
+request_live_change(const char *key)
+{
+	static const struct {
+		const char *key;
+		uint32_t change;
+	} live_keys[] = {
+		{"name", VMQ_OID_QUEUE_NAME_CHANGED},
+		{"affinity", VMQ_OID_QUEUE_AFFINITY_CHANGED},
+		{"memory.buffers", VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED},
+	};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(live_keys); i++)
+		if (strcmp(live_keys[i].key, key) == 0)
+			return live_keys[i].change;
+	return 0;
+}
+
 /* Copy a string into a structure. */
 static int
 put_text(char *to, size_t size, const char *from, const char *what, struct vmq_error *err)
@@ -192,6 +211,9 @@ request_read_parameters(const struct document *doc, const struct vmq_oid_queue_p
 			},
 		},
 		.keep_tags = (p->options & VMQ_OID_OPTION_KEEP_TAGS) != 0,
+		.anti_spoof = (p->options & VMQ_OID_OPTION_ALLOW_SPOOFING) == 0,
+		.broadcast = (p->options & VMQ_OID_OPTION_BROADCAST) != 0,
+		.receive_only = (p->options & VMQ_OID_OPTION_RECEIVE_ONLY) != 0,
 	};
 	if (p->demand_low == 0 && p->demand_high == 0 && p->demand_step == 0)
 		queue->memory.growth = vmq_pool_demand_default(queue->memory.buffers);

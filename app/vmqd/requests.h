@@ -33,6 +33,15 @@ int request_parameters(const struct document *doc, const struct doc_queue *queue
 int request_read_parameters(const struct document *doc,
 	const struct vmq_oid_queue_parameters *parameters, struct doc_queue *queue);
 
+/**
+ * What of a queue can be another while it runs; all else is settled at its allocation.
+ *
+ * @param key
+ *   Of the document: "affinity", "memory.buffers".
+ * @return a change flag VMQ_OID_QUEUE_*_CHANGED, 0: it cannot.
+ */
+uint32_t request_live_change(const char *key);
+
 /** QUEUE_PARAMETERS, read. @return 0 or -errno with the reason in err. */
 int request_query(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner, uint16_t id,
 	struct vmq_oid_queue_parameters *parameters, struct vmq_error *err);

@@ -292,3 +292,37 @@ oid_enum_queues(struct vmq_oid_adapter *adapter, struct vmq_oid_request *request
 			write_info(adapter, (uint16_t)id, oid_element(request, &out->array, n++));
 	return status;
 }
+
+/* May the owner change the queue's memory? */
+static enum vmq_status
+memory_access(struct vmq_oid_owner *owner, uint16_t queue_id, struct vmq_error *err)
+{
+	struct vmq_oid_request request = {.owner = owner};
+	struct vmq_queue_info info;
+	enum vmq_status status = oid_queue_access(&request, queue_id, ACCESS_CHANGE, &info);
+
+	if (status != VMQ_STATUS_SUCCESS)
+		*err = request.error;
+	return status;
+}
+
+enum vmq_status
+vmq_oid_memory_grow(struct vmq_oid_owner *owner, uint16_t queue_id, uint32_t buffers,
+	struct vmq_error *err)
+{
+	enum vmq_status status = memory_access(owner, queue_id, err);
+
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
+	return vmq_queue_grow(owner->adapter->beneath, queue_id, buffers, err);
+}
+
+enum vmq_status
+vmq_oid_memory_shrink(struct vmq_oid_owner *owner, uint16_t queue_id, struct vmq_error *err)
+{
+	enum vmq_status status = memory_access(owner, queue_id, err);
+
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
+	return vmq_queue_shrink(owner->adapter->beneath, queue_id, err);
+}

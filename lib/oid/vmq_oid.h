@@ -518,6 +518,18 @@ struct vmq_oid_request {
  */
 enum vmq_status vmq_oid_request(struct vmq_oid_adapter *adapter, struct vmq_oid_request *request);
 
+/**
+ * Memory of a queue, beyond what NDIS has requests for: one block more, or the last one
+ * back. Only the queue's owner may, of the default queue only an administrator.
+ *
+ * @return as vmq_queue_grow() and vmq_queue_shrink(); INVALID_PARAMETER and NOT_ACCEPTED
+ *   as vmq_oid_request().
+ */
+enum vmq_status vmq_oid_memory_grow(struct vmq_oid_owner *owner, uint16_t queue_id,
+	uint32_t buffers, struct vmq_error *err);
+enum vmq_status vmq_oid_memory_shrink(struct vmq_oid_owner *owner, uint16_t queue_id,
+	struct vmq_error *err);
+
 /** What is to be known of an OID: one row of the table. */
 struct vmq_oid_info {
 	uint32_t oid;

@@ -347,6 +347,26 @@ enum vmq_status vmq_queue_clear_filter(struct vmq_adapter *adapter, uint32_t fil
 enum vmq_status vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id,
 	uint16_t from, uint16_t to, struct vmq_error *err);
 
+/**
+ * Give a queue one more block, beyond what demand does. VMQ_INDICATE_MEMORY_GROWN or
+ * _FAILED tells how it ended. A block that nobody needs goes again by demand.
+ *
+ * @return VMQ_STATUS_PENDING; VMQ_STATUS_NOT_ACCEPTED: it has no memory yet or any more,
+ *   its adapter is halted, or a block is on its way already; VMQ_STATUS_INVALID_PARAMETER:
+ *   no such queue, no buffers, or more than its limit.
+ */
+enum vmq_status vmq_queue_grow(struct vmq_adapter *adapter, uint16_t id, uint32_t buffers,
+	struct vmq_error *err);
+
+/**
+ * Give the last block back once all its buffers are home; the first one stays.
+ * VMQ_INDICATE_MEMORY_RETURNED tells of the end, unless demand keeps the block.
+ *
+ * @return VMQ_STATUS_PENDING; as vmq_queue_grow(), and VMQ_STATUS_NOT_ACCEPTED: there is
+ *   only the first block; VMQ_STATUS_RESOURCES.
+ */
+enum vmq_status vmq_queue_shrink(struct vmq_adapter *adapter, uint16_t id, struct vmq_error *err);
+
 /** All there is to say about a queue. Strings live as long as it. */
 struct vmq_queue_info {
 	uint16_t id;

@@ -217,6 +217,32 @@ finish(struct vmq_rpc_call *call, const char *member, json_t *value)
 }
 
 void
+rpc_answer_early(struct vmq_rpc_call *call, json_t *result)
+{
+	struct vmq_rpc_call *answering = malloc(sizeof(*answering));
+
+	if (answering == NULL) {
+		json_decref(result);
+		return; /* it is answered at the end, then */
+	}
+	/* One that can be finished, beside the one that the work knows and nobody waits for. */
+	*answering = *call;
+	json_incref(call->request);
+	json_incref(call->params);
+	if (call->client != NULL) {
+		TAILQ_INSERT_TAIL(&call->client->calls, answering, next);
+		TAILQ_REMOVE(&call->client->calls, call, next);
+	} else {
+		TAILQ_INSERT_TAIL(&call->rpc->orphans, answering, next);
+		TAILQ_REMOVE(&call->rpc->orphans, call, next);
+	}
+	call->client = NULL;
+	call->batch = NULL;
+	TAILQ_INSERT_TAIL(&call->rpc->orphans, call, next);
+	vmq_rpc_reply(answering, result);
+}
+
+void
 vmq_rpc_reply(struct vmq_rpc_call *call, json_t *result)
 {
 	if (result != NULL)
@@ -249,22 +275,45 @@ vmq_rpc_refuse(struct vmq_rpc_call *call, enum vmq_status status, const char *re
 		err.text);
 }
 
+/* findings: taken, or NULL. */
+static void
+refuse_params(struct vmq_rpc_call *call, const char *pointer, const char *hint, json_t *findings,
+	const char *text)
+{
+	json_t *data = status_data(VMQ_STATUS_INVALID_PARAMETER, text);
+
+	json_object_set_new(data, "pointer", rpc_string(pointer));
+	if (hint != NULL)
+		json_object_set_new(data, "hint", rpc_string(hint));
+	if (findings != NULL)
+		json_object_set_new(data, "findings", findings);
+	finish(call, "error", error_json(VMQ_RPC_INVALID_PARAMS, text, data));
+}
+
 void
 vmq_rpc_refuse_at(struct vmq_rpc_call *call, const char *pointer, const char *hint,
 	const char *format, ...)
 {
 	struct vmq_error err;
-	json_t *data;
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(err.text, sizeof(err.text), format, ap);
 	va_end(ap);
-	data = status_data(VMQ_STATUS_INVALID_PARAMETER, err.text);
-	json_object_set_new(data, "pointer", json_string(pointer));
-	if (hint != NULL)
-		json_object_set_new(data, "hint", json_string(hint));
-	finish(call, "error", error_json(VMQ_RPC_INVALID_PARAMS, err.text, data));
+	refuse_params(call, pointer, hint, NULL, err.text);
+}
+
+void
+vmq_rpc_refuse_findings(struct vmq_rpc_call *call, const char *pointer, const char *hint,
+	json_t *findings, const char *format, ...)
+{
+	struct vmq_error err;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(err.text, sizeof(err.text), format, ap);
+	va_end(ap);
+	refuse_params(call, pointer, hint, findings, err.text);
 }
 
 /* An error for a request that is none, alone or in a batch. */
@@ -496,6 +545,8 @@ client_fini(struct vmq_rpc_client *client)
 		finish_batch(batch);
 	}
 	TAILQ_REMOVE(&client->rpc->clients, client, next);
+	free(client->subscription);
+	client->subscription = NULL;
 	free(client->in);
 	client->in = NULL;
 }
@@ -626,6 +677,7 @@ client_work(struct vmq_rpc_client *client)
 {
 	const uint64_t end = rpc_now_ms() + TURN_MS;
 
+	rpc_catch_up(client);
 	while (!client->ended && !client->rpc->stopped && !over_backlog(client)) {
 		if (client->walked != NULL) {
 			walk_batch(client);

@@ -182,6 +182,8 @@ check_param(struct vmq_rpc_call *call, const char *key, const json_t *value)
 	const char *expected;
 
 	snprintf(pointer, sizeof(pointer), "/%.64s", key);
+	if (param == NULL && (call->method->flags & VMQ_RPC_F_OPEN) != 0)
+		return true;
 	if (param == NULL) {
 		list_params(call->method, hint, sizeof(hint));
 		vmq_rpc_refuse_at(call, pointer, hint, "%s: there is no parameter \"%.64s\"",
@@ -253,6 +255,12 @@ json_t *
 vmq_rpc_get(const struct vmq_rpc_call *call, const char *name)
 {
 	return json_object_get(call->params, name);
+}
+
+json_t *
+vmq_rpc_params(const struct vmq_rpc_call *call)
+{
+	return call->params;
 }
 
 const char *
@@ -418,4 +426,15 @@ vmq_rpc_queue_of(struct vmq_rpc_call *call, size_t *adapter)
 		return -1;
 	*adapter = (size_t)index;
 	return rpc_queue_param(call, *adapter, "queue");
+}
+
+bool
+vmq_rpc_may_have_backend(struct vmq_rpc_call *call, enum vmq_backend_type type)
+{
+	if (call->peer.administrator || (call->rpc->config.user_backends & UINT32_C(1) << type) != 0)
+		return true;
+	vmq_rpc_refuse(call, VMQ_STATUS_NOT_ACCEPTED, "control.user_backends",
+		"a %s backend works with the rights of vmqd: only administrators may have one, unless "
+		"control.user_backends in the document has it", vmq_backend_type_name(type));
+	return false;
 }

@@ -132,6 +132,8 @@ struct vmq_rpc {
 	size_t n_methods;
 	TAILQ_HEAD(, vmq_rpc_client) clients;
 	struct call_list orphans; /* calls whose client has gone */
+	TAILQ_HEAD(, memory_wait) memory_waits;
+	struct rpc_listener *listeners; /* one for each adapter */
 	bool stopped;
 	void *server; /* server.c's own */
 };
@@ -149,6 +151,8 @@ bool client_feed(struct vmq_rpc_client *client, const char *bytes, size_t length
 bool client_work(struct vmq_rpc_client *client);
 /* Is everything said? Then, once its backlog is gone, it can go. */
 bool client_is_done(const struct vmq_rpc_client *client);
+/* Answer now, though the work goes on: what it comes to later is told to nobody. */
+void rpc_answer_early(struct vmq_rpc_call *call, json_t *result);
 /* An error that belongs to no request. */
 void client_error(struct vmq_rpc_client *client, int code, enum vmq_status status,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -168,8 +172,54 @@ bool rpc_check_params(struct vmq_rpc_call *call, json_t *params);
 /* The same for a parameter of another name, on an adapter. */
 int rpc_queue_param(struct vmq_rpc_call *call, size_t adapter, const char *name);
 
-/* stats.c: a queue's filters, as in a document, with their ids */
+/* The adapter with that index, for requests and as it is beneath. */
+static inline struct vmq_oid_adapter *
+rpc_requests(const struct vmq_rpc_call *call, size_t adapter)
+{
+	return call->rpc->config.system->adapters[adapter].requests;
+}
+
+static inline struct vmq_adapter *
+rpc_beneath(const struct vmq_rpc_call *call, size_t adapter)
+{
+	return vmq_oid_adapter_beneath(rpc_requests(call, adapter));
+}
+
+#define RPC_ADAPTER_PARAM                                                                          \
+	{"adapter", VMQ_RPC_TEXT, false, "name of the adapter; not needed with one"}
+#define RPC_QUEUE_PARAM {"queue", VMQ_RPC_QUEUE, true, "id or name of the queue"}
+
+/* stats.c: parts of the statistics; filters as in a document, with their ids */
+json_t *rpc_filter(const struct vmq_filter *filter);
 json_t *rpc_filters(const struct vmq_adapter *adapter, uint16_t queue_id);
+json_t *rpc_drops(const struct vmq_dp_queue_stats *packets);
+json_t *rpc_tx_drops(const struct vmq_dp_tx_stats *tx);
+json_t *rpc_pool(const struct vmq_pool_stats *memory);
+json_t *rpc_buffers(const struct vmq_queue_info *info);
+json_t *rpc_adapter_stats(const struct vmq_rpc_adapter *adapter);
+
+/* oid_codec.c: "52:54:00:00:00:01"; returns false: that is none */
+bool rpc_mac_from_text(const char *text, uint8_t mac[6]);
+
+/* method_filter.c: typed requests; those that may end later have complete and arg set */
+enum vmq_status rpc_request(struct vmq_oid_adapter *requests, struct vmq_oid_request *request,
+	enum vmq_oid_request_type type, uint32_t oid, void *information, size_t length);
+enum vmq_status rpc_set_filter(struct vmq_oid_adapter *requests, struct vmq_oid_owner *owner,
+	uint16_t queue_id, const struct vmq_filter_match *match, uint32_t *filter_id,
+	struct vmq_error *err);
+enum vmq_status rpc_clear_filter(struct vmq_oid_adapter *requests, struct vmq_oid_owner *owner,
+	uint32_t filter_id, struct vmq_error *err);
+
+/* method_memory.c */
+void rpc_memory_indication(struct vmq_rpc *rpc, size_t adapter,
+	const struct vmq_oid_indication *indication);
+void rpc_memory_abort(struct vmq_rpc *rpc);
+
+/* method_subscribe.c */
+int rpc_listen_indications(struct vmq_rpc *rpc);
+void rpc_unlisten_indications(struct vmq_rpc *rpc);
+/* Tell a client what it has missed, if it reads again. */
+void rpc_catch_up(struct vmq_rpc_client *client);
 
 /* peer.c: returns 0 or -errno. */
 int rpc_peer_get(int fd, struct peer *peer);
@@ -179,5 +229,10 @@ void rpc_peer_name(const struct vmq_rpc *rpc, struct peer *peer, const char *use
 /* method_*.c: each adds its rows. */
 int rpc_add_daemon_methods(struct vmq_rpc *rpc);
 int rpc_add_queue_methods(struct vmq_rpc *rpc);
+int rpc_add_filter_methods(struct vmq_rpc *rpc);
+int rpc_add_memory_methods(struct vmq_rpc *rpc);
+int rpc_add_adapter_methods(struct vmq_rpc *rpc);
+int rpc_add_subscribe_methods(struct vmq_rpc *rpc);
+int rpc_add_oid_methods(struct vmq_rpc *rpc);
 
 #endif /* VMQ_RPC_PRIVATE_H */

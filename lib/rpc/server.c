@@ -171,6 +171,26 @@ start_server(struct vmq_rpc *rpc, struct vmq_error *err)
 	return 0;
 }
 
+static int
+add_methods(struct vmq_rpc *rpc)
+{
+	static int (*const add[])(struct vmq_rpc *) = {
+		rpc_add_daemon_methods,
+		rpc_add_queue_methods,
+		rpc_add_filter_methods,
+		rpc_add_memory_methods,
+		rpc_add_adapter_methods,
+		rpc_add_subscribe_methods,
+		rpc_add_oid_methods,
+	};
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < RTE_DIM(add) && ret == 0; i++)
+		ret = add[i](rpc);
+	return ret;
+}
+
 struct vmq_rpc *
 vmq_rpc_create(const struct vmq_rpc_config *config, struct vmq_error *err)
 {
@@ -186,9 +206,10 @@ vmq_rpc_create(const struct vmq_rpc_config *config, struct vmq_error *err)
 	set_limits(&rpc->limits);
 	TAILQ_INIT(&rpc->clients);
 	TAILQ_INIT(&rpc->orphans);
-	ret = rpc_add_daemon_methods(rpc);
+	TAILQ_INIT(&rpc->memory_waits);
+	ret = add_methods(rpc);
 	if (ret == 0)
-		ret = rpc_add_queue_methods(rpc);
+		ret = rpc_listen_indications(rpc);
 	if (ret < 0)
 		vmq_error_errno(err, -ret, "control socket: methods: %s", strerror(-ret));
 	if (ret == 0 && config->socket.path[0] != '\0')
@@ -243,6 +264,8 @@ vmq_rpc_free(struct vmq_rpc *rpc)
 	if (rpc == NULL)
 		return;
 	vmq_rpc_stop(rpc);
+	rpc_memory_abort(rpc);
+	rpc_unlisten_indications(rpc);
 	if (rpc->server != NULL)
 		stop_server(rpc->server);
 	free(rpc->methods);

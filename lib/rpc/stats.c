@@ -12,33 +12,36 @@
 /* Every json_*_new() reference goes to its parent; a NULL (no memory) ends in NULL at the top. */
 
 json_t *
+rpc_filter(const struct vmq_filter *filter)
+{
+	const uint8_t *b = filter->match.mac.addr_bytes;
+	char mac[18];
+
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
+		b[5]);
+	return json_pack("{s:I, s:o, s:o}", "id", (json_int_t)filter->id, "mac",
+		filter->match.has_mac ? json_string(mac) : json_null(), "vlan",
+		filter->match.vlan_test == VMQ_VLAN_ID ? json_integer(filter->match.vlan_id)
+			: json_string(filter->match.vlan_test == VMQ_VLAN_UNTAGGED ? "untagged"
+									    : "any"));
+}
+
+json_t *
 rpc_filters(const struct vmq_adapter *adapter, uint16_t queue_id)
 {
 	const struct vmq_filter_set *set = vmq_adapter_filters(adapter);
-	json_t *array = json_array(), *object;
 	const struct vmq_filter *filter;
-	const uint8_t *b;
-	char mac[18];
+	json_t *array = json_array();
 	uint32_t after;
 
-	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
-		if (filter->queue_id != queue_id)
-			continue;
-		b = filter->match.mac.addr_bytes;
-		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
-			b[4], b[5]);
-		object = json_pack("{s:I, s:o, s:o}", "id", (json_int_t)filter->id, "mac",
-			filter->match.has_mac ? json_string(mac) : json_null(), "vlan",
-			filter->match.vlan_test == VMQ_VLAN_ID ? json_integer(filter->match.vlan_id)
-				: json_string(filter->match.vlan_test == VMQ_VLAN_UNTAGGED
-						? "untagged" : "any"));
-		json_array_append_new(array, object);
-	}
+	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id)
+		if (filter->queue_id == queue_id)
+			json_array_append_new(array, rpc_filter(filter));
 	return array;
 }
 
-static json_t *
-drops_json(const struct vmq_dp_queue_stats *packets)
+json_t *
+rpc_drops(const struct vmq_dp_queue_stats *packets)
 {
 	json_t *object = json_object();
 	unsigned int i;
@@ -49,8 +52,8 @@ drops_json(const struct vmq_dp_queue_stats *packets)
 	return object;
 }
 
-static json_t *
-pool_json(const struct vmq_pool_stats *memory)
+json_t *
+rpc_pool(const struct vmq_pool_stats *memory)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "populated",
 		(json_int_t)memory->populated, "available", (json_int_t)memory->available,
@@ -61,31 +64,37 @@ pool_json(const struct vmq_pool_stats *memory)
 		(json_int_t)memory->failed);
 }
 
+json_t *
+rpc_tx_drops(const struct vmq_dp_tx_stats *tx)
+{
+	json_t *object = json_object();
+	unsigned int i;
+
+	for (i = 0; i < VMQ_TX_DROP_COUNT; i++)
+		json_object_set_new(object, vmq_tx_drop_name(i),
+			json_integer((json_int_t)tx->drops[i]));
+	return object;
+}
+
 /* What a queue's VM has sent; zeros where the backend receives nothing. */
 static json_t *
 transmit_json(const struct vmq_queue_info *info)
 {
 	const struct vmq_dp_tx_stats *tx = &info->transmit;
-	json_t *drops = json_object();
-	unsigned int i;
-
-	for (i = 0; i < VMQ_TX_DROP_COUNT; i++)
-		json_object_set_new(drops, vmq_tx_drop_name(i),
-			json_integer((json_int_t)tx->drops[i]));
 	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o}",
 		"enabled", (int)info->transmits, "anti_spoof", (int)info->anti_spoof, "received",
 		(json_int_t)tx->received,
 		"received_bytes", (json_int_t)tx->received_bytes, "sent", (json_int_t)tx->sent,
 		"sent_bytes", (json_int_t)tx->sent_bytes, "local", (json_int_t)tx->local,
 		"local_bytes", (json_int_t)tx->local_bytes, "copies", (json_int_t)tx->copies,
-		"dropped", (json_int_t)tx->dropped, "drops", drops, "waiting",
-		(json_int_t)tx->waiting, "buffers", pool_json(&info->xmit_memory));
+		"dropped", (json_int_t)tx->dropped, "drops", rpc_tx_drops(tx),
+		"waiting", (json_int_t)tx->waiting, "buffers", rpc_pool(&info->xmit_memory));
 }
 
-static json_t *
-buffers_json(const struct vmq_queue_info *info)
+json_t *
+rpc_buffers(const struct vmq_queue_info *info)
 {
-	json_t *object = pool_json(&info->memory);
+	json_t *object = rpc_pool(&info->memory);
 
 	json_object_set_new(object, "size", json_integer((json_int_t)info->buffer_size));
 	return object;
@@ -111,15 +120,15 @@ vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 		"received", (json_int_t)p->received, "received_bytes", (json_int_t)p->received_bytes,
 		"delivered", (json_int_t)p->delivered, "delivered_bytes",
 		(json_int_t)p->delivered_bytes, "dropped", (json_int_t)p->dropped, "drops",
-		drops_json(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
+		rpc_drops(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
 		"mpps", known.mpps, "gbps", known.gbps, /* */
-		"buffers", buffers_json(info), "transmit", transmit_json(info), /* */
+		"buffers", rpc_buffers(info), "transmit", transmit_json(info), /* */
 		"backend", "type", vmq_backend_type_name(info->backend), "text",
 		info->backend_text);
 }
 
-static json_t *
-adapter_json(const struct vmq_rpc_adapter *adapter)
+json_t *
+rpc_adapter_stats(const struct vmq_rpc_adapter *adapter)
 {
 	const struct vmq_adapter *beneath = vmq_oid_adapter_beneath(adapter->requests);
 	struct vmq_port_stats nic;
@@ -184,7 +193,7 @@ vmq_rpc_stats(const struct vmq_rpc_system *system, const struct vmq_rpc_stats_pa
 	int id;
 
 	for (i = 0; i < system->n_adapters; i++) {
-		json_array_append_new(adapters, adapter_json(&system->adapters[i]));
+		json_array_append_new(adapters, rpc_adapter_stats(&system->adapters[i]));
 		beneath = vmq_oid_adapter_beneath(system->adapters[i].requests);
 		for (id = -1; (id = vmq_queue_next(beneath, id)) >= 0;) {
 			if ((params->sees != NULL && !params->sees(params->arg, i, (uint16_t)id)) ||
@@ -208,4 +217,10 @@ vmq_rpc_stats(const struct vmq_rpc_system *system, const struct vmq_rpc_stats_pa
 		"queues", queues, "total", "received", (json_int_t)received, "delivered",
 		(json_int_t)delivered, "dropped", (json_int_t)dropped, "waiting",
 		(json_int_t)waiting);
+}
+
+json_t *
+vmq_rpc_queue_buffers(const struct vmq_queue_info *info)
+{
+	return rpc_buffers(info);
 }

@@ -134,6 +134,12 @@ struct vmq_rpc_config {
 	struct vmq_rpc_limits limits;
 	const struct vmq_rpc_mapping *mappings; /**< Live as long as the server. */
 	size_t n_mappings;
+	/**
+	 * Bit n: users who are no administrators may have queues with backends of enum
+	 * vmq_backend_type n. A backend that writes files or opens devices does so with
+	 * the rights of the daemon.
+	 */
+	uint32_t user_backends;
 	const struct vmq_rpc_system *system;
 	/** Stop the daemon in order; called from within a method. */
 	void (*shutdown)(void *arg);
@@ -183,6 +189,8 @@ struct vmq_rpc_param {
 #define VMQ_RPC_F_ADMINISTRATOR (UINT32_C(1) << 0) /**< For administrators only. */
 #define VMQ_RPC_F_LATER (UINT32_C(1) << 1) /**< May be answered later. */
 #define VMQ_RPC_F_CHANGES (UINT32_C(1) << 2) /**< Changes something. */
+/** Takes further parameters, by name, and checks them itself. */
+#define VMQ_RPC_F_OPEN (UINT32_C(1) << 3)
 
 /** A request under way. It lives until it is answered, also when its client goes away. */
 struct vmq_rpc_call;
@@ -225,7 +233,10 @@ const struct vmq_rpc_system *vmq_rpc_system_of(const struct vmq_rpc_call *call);
 /** A parameter, which has been checked against its row. Borrowed. @return NULL: not given. */
 json_t *vmq_rpc_get(const struct vmq_rpc_call *call, const char *name);
 
-/** The same as text. @return NULL: not given. */
+/** All parameters, an object. Borrowed. */
+json_t *vmq_rpc_params(const struct vmq_rpc_call *call);
+
+/** One parameter as text. @return NULL: not given. */
 const char *vmq_rpc_get_text(const struct vmq_rpc_call *call, const char *name);
 
 /**
@@ -268,6 +279,13 @@ struct vmq_oid_owner *vmq_rpc_owner_of(struct vmq_rpc_call *call, size_t adapter
  */
 int vmq_rpc_queue_of(struct vmq_rpc_call *call, size_t *adapter);
 
+/**
+ * May the client have queues with such a backend?
+ *
+ * @return false: no, and the call has been refused with that.
+ */
+bool vmq_rpc_may_have_backend(struct vmq_rpc_call *call, enum vmq_backend_type type);
+
 /** Answer. Takes result; NULL: no memory. */
 void vmq_rpc_reply(struct vmq_rpc_call *call, json_t *result);
 
@@ -284,7 +302,11 @@ void vmq_rpc_refuse(struct vmq_rpc_call *call, enum vmq_status status, const cha
 void vmq_rpc_refuse_at(struct vmq_rpc_call *call, const char *pointer, const char *hint,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/** The same with more to say: data (taken) is what the error's "data" has. */
+/** The same with a list (taken) of all that is wrong: data.findings. */
+void vmq_rpc_refuse_findings(struct vmq_rpc_call *call, const char *pointer, const char *hint,
+	json_t *findings, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/** A refusal with more to say: data (taken) is what the error's "data" has. */
 void vmq_rpc_refuse_data(struct vmq_rpc_call *call, enum vmq_status status, json_t *data,
 	const char *text);
 
@@ -336,6 +358,13 @@ json_t *vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
  * @return NULL: no memory.
  */
 json_t *vmq_rpc_workers(const struct vmq_rpc_system *system, bool final);
+
+/** What a queue is, without its figures. @return NULL: no memory. */
+json_t *vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t adapter,
+	const struct vmq_queue_info *info);
+
+/** A queue's memory, without what its VM sends. @return NULL: no memory. */
+json_t *vmq_rpc_queue_buffers(const struct vmq_queue_info *info);
 
 /** What of the statistics depends on who asks, and when. */
 struct vmq_rpc_stats_params {

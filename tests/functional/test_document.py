@@ -52,6 +52,7 @@ def base():
         "metrics": {"address": "127.0.0.1:9650"},
         "control": {"socket": "/run/vmqd/test.sock", "owner": "root", "group": "root",
                     "mode": "0600", "owners": {"alice": "tenant-a"},
+                    "user_backends": ["sink", "vhost-user"],
                     "limits": {"request_kb": 64, "depth": 16, "clients": 8, "pending": 16,
                                "batch": 10, "output_kb": 256, "idle_s": 2}},
     }
@@ -351,6 +352,9 @@ BAD = {
     "an owner without a name": bad_at("/control/owners/alice", "", "must not be empty"),
     "a user made an administrator": bad_at("/control/owners/alice", "admin",
                                            "is what administrators own"),
+    "a backend for users by number": bad_at("/control/user_backends/0", 1, "must be a string"),
+    "a backend for users that there is not": bad_at("/control/user_backends/1", "vhost",
+                                                    "is not a type of backend"),
     "requests of nothing": bad_at("/control/limits/request_kb", 0, "0 is out of range"),
     "bottomless requests": bad_at("/control/limits/depth", 65, "65 is out of range"),
     "no clients": bad_at("/control/limits/clients", 0, "0 is out of range"),
