@@ -156,3 +156,27 @@ def test_rfc2544_locates_what_is_lost(tmp_path, testpmd, memory, link):
 ])
 def test_bad_use_of_rfc2544_is_refused(words, message):
     assert message in bench("rfc2544", *words, status=2).stderr
+
+
+def test_control_times_requests_and_counts_what_is_lost(tmp_path):
+    out = tmp_path / "control.json"
+    bench("control", "--runs", 1, "--requests", 3, "--queues", 5, "--vmqd", VMQD, "--json", out)
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    names = {figure["name"] for figure in result["figures"]}
+    assert {f"{what}, {when}" for what in ("allocate to running", "apply 5 queues more")
+            for when in ("idle", "traffic")} <= names
+    assert result["lost"] == 0, result
+
+
+def test_latency_grows_from_median_to_p99(tmp_path, memory):
+    out = tmp_path / "latency.json"
+    program = VMQD.parents[2] / "tests" / "bench" / "bench_latency"
+    bench("latency", "--runs", 1, "--vms", 2, "--bench", program, "--json", out, "--plots",
+          tmp_path / "plots")
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert {(one["mode"], one["load"]) for one in result["points"]} == {
+        (mode, load) for mode in ("poll", "adaptive") for load in (1, 10, 50)}
+    assert all(0 < one["p50_us"] <= one["p99_us"] <= one["max_us"] for one in result["points"])
+    assert list((tmp_path / "plots").glob("latency-*.svg"))
