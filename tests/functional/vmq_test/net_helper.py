@@ -11,12 +11,15 @@ run as a program inside a namespace:
     net_helper.py tag TAP VLAN INTERFACE      frames that the kernel sends on TAP go
                                               out on INTERFACE with a tag
     net_helper.py frames INTERFACE HEX        sends a frame again and again until it is ended
+    net_helper.py vlan TAP VLAN INTERFACE     the same in both directions: TAP is a VLAN
+                                              interface of INTERFACE
     net_helper.py hold TAP                    keeps a tap busy, as a hypervisor does
 """
 
 import fcntl
 import json
 import os
+import select
 import socket
 import struct
 import sys
@@ -26,6 +29,9 @@ PORT = 7000
 SO_RCVBUFFORCE = 33
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x2, 0x1000
+ETH_P_ALL = 0x0003
+SOL_PACKET, PACKET_AUXDATA, PACKET_OUTGOING = 263, 8, 4
+TP_STATUS_VLAN_VALID = 0x10
 
 
 def send(rate, count, addresses):
@@ -106,6 +112,43 @@ def frames(interface, frame):
         time.sleep(0.001)
 
 
+def untag(packets, vlan):
+    """
+    The next frame that came with this VLAN, without its tag, or None. The kernel tells
+    the tag beside the frame (struct tpacket_auxdata).
+    """
+    frame, messages, _, address = packets.recvmsg(65536, socket.CMSG_SPACE(20))
+    if address[2] == PACKET_OUTGOING:
+        return None
+    for level, kind, data in messages:
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
+            status, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", data[:20])
+            if status & TP_STATUS_VLAN_VALID:
+                return frame if tci & 0xFFF == vlan else None
+    if frame[12:14] == b"\x81\x00" and int.from_bytes(frame[14:16], "big") & 0xFFF == vlan:
+        return frame[:12] + frame[16:]
+    return None
+
+
+def vlan_interface(tap, vlan, interface):
+    tun = open_tap(tap)
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    packets.bind((interface, ETH_P_ALL))
+    packets.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+    packets.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    head = struct.pack(">HH", 0x8100, vlan)
+    print("ready", flush=True)
+    while True:
+        ready = select.select([tun, packets], [], [])[0]
+        if tun in ready:
+            frame = os.read(tun, 65536)
+            packets.send(frame[:12] + head + frame[12:])
+        if packets in ready:
+            frame = untag(packets, vlan)
+            if frame is not None:
+                os.write(tun, frame)
+
+
 def main():
     command, words = sys.argv[1], sys.argv[2:]
     if command == "send":
@@ -116,6 +159,8 @@ def main():
         tag(words[0], int(words[1]), words[2])
     elif command == "frames":
         frames(words[0], bytes.fromhex(words[1]))
+    elif command == "vlan":
+        vlan_interface(words[0], int(words[1]), words[2])
     elif command == "hold":
         hold(words[0])
     else:

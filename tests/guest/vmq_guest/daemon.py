@@ -28,7 +28,8 @@ class GuestVmqd:
         self.pid = int(guest.run(
             f"cd /host; rm -f vmqd.status; (vmqd -c vmqd.json --quiet --stats-interval {interval} "
             f"--stats-json stats.json {words} > vmqd.out 2> vmqd.err; echo $? > vmqd.status) & "
-            "n=0; while ! pidof vmqd && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1; done").split()[0])
+            "n=0; until pidof vmqd; do n=$((n + 1)); [ $n -lt 50 ] || exit 1; sleep 0.1; done"
+        ).split()[0])
 
     def explain(self, what):
         words = [(self.folder / name).read_text(errors="replace")

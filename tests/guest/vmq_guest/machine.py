@@ -65,10 +65,13 @@ class Machine:
     @param options  more words for QEMU
     @param words    more words for the kernel's command line
     @param reboot   a reset starts the guest again instead of ending QEMU
+    @param program  words that start QEMU with machine and memory, found as
+                    qemu-system-x86_64 by PATH, instead of our own
     """
 
     def __init__(self, folder, image, options=(), words=(), modules=(), memory=256, cpus=1,
-                 hugepages=0, share=True, reboot=False, machine="q35", name="guest"):
+                 hugepages=0, share=True, reboot=False, machine="q35", name="guest",
+                 program=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -77,6 +80,15 @@ class Machine:
         place = packages.get()
         # The path of a UNIX socket is short: relative to the folder QEMU runs in.
         command, env = packages.qemu_command(place)
+        if program is None:
+            command += ["-M", machine, "-m", str(memory)]
+        else:
+            wrapper = self.folder / "bin/qemu-system-x86_64"
+            wrapper.parent.mkdir(exist_ok=True)
+            wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+            wrapper.chmod(0o755)
+            env["PATH"] = f"{wrapper.parent.resolve()}:{env['PATH']}"
+            command = [*program]
         accel = os.environ.get("VMQ_GUEST_ACCEL", "tcg")
         line = ["console=ttyS0", "quiet", "panic=-1", "nokaslr", "mitigations=off",
                 "random.trust_cpu=on", "net.ifnames=0", *words]
@@ -92,7 +104,7 @@ class Machine:
                    "-nodefaults", "-display", "none", "-vga", "none",
                    "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
                    "-cpu", "max" if accel == "tcg" else "host",
-                   "-M", machine, "-smp", str(cpus), "-m", str(memory),
+                   "-smp", str(cpus),
                    "-kernel", str(place / "vmlinuz"), "-initrd", str(image),
                    "-append", " ".join(line), "-serial", "file:console.log",
                    "-serial", "stdio", "-qmp", "unix:qmp,server=on,wait=off",
@@ -183,7 +195,7 @@ class Machine:
         """Start a command; result() waits for it. One at a time."""
         self.number += 1
         line = (f"timeout -s KILL {seconds} sh -c {shlex.quote(command)} </dev/null 2>&1; "
-                f"echo; echo @@{self.number} $?@@\n")
+                f"status=$?; echo; echo @@{self.number} $status@@\n")
         try:
             self.process.stdin.write(line.encode())
             self.process.stdin.flush()
@@ -219,6 +231,11 @@ class Machine:
                 return output
             assert time.monotonic() < end, self.explain(f"not after {seconds} s: {what}: {output}")
             time.sleep(0.2)
+
+    def reboot(self):
+        """Reset the machine from inside; ready() waits until it is there again."""
+        self.process.stdin.write(b"echo b > /proc/sysrq-trigger\n")
+        self.process.stdin.flush()
 
     def power_off(self, seconds=60):
         """The end as the guest wants it."""
