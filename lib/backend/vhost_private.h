@@ -130,7 +130,7 @@ struct vhost_backend {
 		uint32_t replaced; /* vhost_memory_replaced() */
 		uint64_t strikes; /* of both meters */
 		uint64_t bursts[2], packets[2]; /* of to_vm and from_vm */
-		uint16_t jumps, slow, stuck[2], blocked; /* looks in a row */
+		uint16_t jumps, slow, stuck[2]; /* looks in a row */
 	} watch;
 
 	/* vhost_connect.c */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "vhost_private.h"
@@ -19,7 +20,6 @@
 #define JUMPS_MAX 2
 #define STUCK_MAX 10
 #define SLOW_MAX 30
-#define BLOCKED_MAX 2
 
 /* Bursts within one look, all without success, that show that somebody tried. */
 #define TRIES_MIN 10
@@ -56,7 +56,8 @@ available(int vid, uint16_t ring, uint16_t *size)
 	return -1;
 }
 
-static void
+/* Returns whether an index has jumped. */
+static bool
 look_at_rings(struct vhost_backend *vhost, int vid, uint32_t rings, uint16_t way)
 {
 	const struct vhost_meter *meter = way == 0 ? &vhost->to_vm : &vhost->from_vm;
@@ -85,10 +86,19 @@ look_at_rings(struct vhost_backend *vhost, int vid, uint32_t rings, uint16_t way
 		vhost_peer_cut(vhost, way == 0
 			? "its descriptors to receive into cannot be used"
 			: "its descriptors to send cannot be read");
-	if (jumped && ++vhost->watch.jumps >= JUMPS_MAX)
+	return jumped;
+}
+
+static void
+look_at_both_ways(struct vhost_backend *vhost, int vid)
+{
+	bool jumped;
+
+	jumped = look_at_rings(vhost, vid, atomic_load(&vhost->gate.to_vm), 0);
+	jumped |= look_at_rings(vhost, vid, atomic_load(&vhost->gate.from_vm), 1);
+	vhost->watch.jumps = jumped ? vhost->watch.jumps + 1 : 0;
+	if (vhost->watch.jumps >= JUMPS_MAX)
 		vhost_peer_cut(vhost, "its index of a ring is further on than the ring is long");
-	else if (!jumped && way == 1)
-		vhost->watch.jumps = 0;
 }
 
 static void
@@ -120,12 +130,15 @@ look_at_memory(struct vhost_backend *vhost, int vid)
 
 /*
  * The VM's side may take O_NONBLOCK from its eventfd again, and fill it: then the worker
- * waits in its write. Reading lets it go on.
+ * waits in its write. Reading lets it go on. Returns whether there was such a one: a
+ * worker that is merely not on its CPU is nobody's fault.
  */
-static void
+static bool
 free_worker(int vid, uint16_t n_rings)
 {
 	struct rte_vhost_vring vring;
+	bool found = false;
+	struct pollfd full;
 	uint64_t value;
 	uint16_t ring;
 	int flags;
@@ -133,12 +146,17 @@ free_worker(int vid, uint16_t n_rings)
 	for (ring = 0; ring < n_rings; ring++) {
 		if (rte_vhost_get_vhost_vring(vid, ring, &vring) < 0 || vring.callfd < 0)
 			continue;
+		full = (struct pollfd){.fd = vring.callfd, .events = POLLOUT};
+		if (poll(&full, 1, 0) != 0)
+			continue;
+		found = true;
 		flags = fcntl(vring.callfd, F_GETFL);
 		if (flags >= 0)
 			fcntl(vring.callfd, F_SETFL, flags | O_NONBLOCK);
 		if (read(vring.callfd, &value, sizeof(value)) < 0 && errno != EAGAIN)
 			continue;
 	}
+	return found;
 }
 
 /* Is the worker within the same burst as at the last look? */
@@ -150,13 +168,10 @@ look_at_worker(struct vhost_backend *vhost, int vid)
 
 	if (!atomic_load(&vhost->gate.visitors[VHOST_WORKER].inside) ||
 		bursts != vhost->watch.bursts[0] + vhost->watch.bursts[1]) {
-		vhost->watch.blocked = 0;
 		return false;
 	}
-	if (++vhost->watch.blocked >= BLOCKED_MAX) {
-		free_worker(vid, (uint16_t)(vhost->pairs * 2));
+	if (free_worker(vid, (uint16_t)(vhost->pairs * 2)))
 		vhost_peer_cut(vhost, "its call descriptor lets the worker wait");
-	}
 	return true;
 }
 
@@ -171,13 +186,12 @@ vhost_watch(struct vhost_backend *vhost)
 	if (changes != vhost->watch.changes) {
 		/* Another device than at the last look: nothing goes on from there. */
 		vhost->watch.changes = changes;
-		vhost->watch.jumps = vhost->watch.slow = vhost->watch.blocked = 0;
+		vhost->watch.jumps = vhost->watch.slow = 0;
 		vhost->watch.stuck[0] = vhost->watch.stuck[1] = 0;
 	}
 	look_at_memory(vhost, vid);
 	if (!look_at_worker(vhost, vid)) {
-		look_at_rings(vhost, vid, atomic_load(&vhost->gate.to_vm), 0);
-		look_at_rings(vhost, vid, atomic_load(&vhost->gate.from_vm), 1);
+		look_at_both_ways(vhost, vid);
 		look_at_strikes(vhost);
 	}
 	vhost_gate_leave(&vhost->gate, VHOST_WATCH);
