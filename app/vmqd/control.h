@@ -16,6 +16,7 @@
 #include "system.h"
 
 struct live;
+struct captures;
 struct metrics;
 
 struct control {
@@ -26,6 +27,7 @@ struct control {
 	struct event *progress; /**< A timer of the control loop, set anew each time. */
 	struct metrics *metrics; /**< NULL: none. */
 	struct live *live;
+	struct captures *captures; /**< NULL: no socket. */
 	struct vmq_rpc_lock *lock; /**< No other daemon runs on the document. */
 	struct vmq_rpc *rpc; /**< NULL: no socket. */
 	struct vmq_rpc_config config;

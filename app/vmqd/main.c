@@ -18,6 +18,7 @@
 
 #include <event2/event.h>
 
+#include "capture.h"
 #include "control.h"
 #include "document.h"
 #include "eal.h"
@@ -162,7 +163,7 @@ add_event(struct event *event, const struct timeval *timeout)
 	return event != NULL && event_add(event, timeout) == 0;
 }
 
-/* Those who ask a running system for its figures. Returns 0, or -errno with the reason. */
+/* Those who look at a running system. Returns 0, or -errno with the reason. */
 static int
 open_watchers(struct control *control, struct vmq_error *err)
 {
@@ -170,15 +171,25 @@ open_watchers(struct control *control, struct vmq_error *err)
 	int ret;
 
 	ret = telemetry_open(control->base, control->system, err);
-	if (ret < 0 || address == NULL)
+	if (ret < 0)
 		return ret;
-	control->metrics = metrics_open(control->base, address, control->system, err);
-	return control->metrics == NULL ? -EIO : 0;
+	if (address != NULL) {
+		control->metrics = metrics_open(control->base, address, control->system, err);
+		if (control->metrics == NULL)
+			return -EIO;
+	}
+	if (control->rpc != NULL) {
+		control->captures = captures_open(control, err);
+		if (control->captures == NULL)
+			return -EIO;
+	}
+	return 0;
 }
 
 static void
 close_watchers(struct control *control)
 {
+	captures_close(control->captures);
 	metrics_close(control->metrics);
 	telemetry_close();
 }

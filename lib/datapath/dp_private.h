@@ -43,6 +43,7 @@ struct tap_writer {
 	uint64_t head;
 	uint64_t lost;
 	uint64_t time_ns;
+	uint64_t begun; /* TSC */
 };
 
 /* A burst on its way to a backend, which may take a part of it only. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
@@ -22,6 +23,11 @@
 #define TAP_RING_MIN (256 << 10)
 
 #define RECORD_ALIGN 8
+
+/* Time that may be saved up for a sudden load, and what one packet may count as at most:
+ * a worker that loses its CPU in the midst has not copied all that time. */
+#define CREDIT_MS 100
+#define PACKET_CYCLES_MAX 1000
 
 /* What stands before a packet's bytes. */
 struct record {
@@ -45,6 +51,9 @@ struct tap_ring {
 	/* the thread; bytes ever written, and packets without room */
 	_Atomic uint64_t head;
 	vmq_counter_t lost;
+	bool full; /* until a quarter is free: not packet by packet */
+	int64_t credit; /* TSC cycles that it may spend */
+	uint64_t credited; /* until then */
 	/* control; bytes ever read */
 	_Atomic uint64_t tail __rte_cache_aligned;
 	uint8_t bytes[] __rte_cache_aligned;
@@ -54,6 +63,7 @@ struct vmq_dp_tap {
 	struct vmq_datapath *dp;
 	uint64_t what; /* VMQ_TAP_* */
 	uint32_t snaplen;
+	uint32_t share; /* it costs a worker at most 1/share of its time; 0: no bound */
 	uint32_t ring_bytes; /* a power of two */
 	struct tap_ring *rings[RTE_MAX_LCORE]; /* by lcore; NULL: none of ours */
 
@@ -77,7 +87,7 @@ create_ring(uint32_t bytes)
 }
 
 struct vmq_dp_tap *
-vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen)
+vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen, uint32_t share)
 {
 	struct vmq_dp_tap *tap = calloc(1, sizeof(*tap));
 	unsigned int lcore;
@@ -88,6 +98,7 @@ vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen)
 	tap->dp = dp;
 	tap->what = what;
 	tap->snaplen = snaplen;
+	tap->share = share;
 	tap->ring_bytes = rte_align32prevpow2(TAP_BYTES / (dp->n_workers + 1u));
 	if (tap->ring_bytes > TAP_RING_MAX)
 		tap->ring_bytes = TAP_RING_MAX;
@@ -101,6 +112,9 @@ vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen)
 		tap->rings[lcore] = create_ring(tap->ring_bytes);
 		if (tap->rings[lcore] == NULL)
 			goto no_memory;
+		tap->rings[lcore]->credited = rte_rdtsc();
+		tap->rings[lcore]->credit = share > 0
+			? (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_MS / share) : 0;
 	}
 	return tap;
 
@@ -124,8 +138,30 @@ vmq_dp_tap_free(struct vmq_dp_tap *tap)
 
 /* The writers. */
 
+/* Is there time, and room, for a burst? */
+static bool
+may_write(const struct vmq_dp_tap *tap, struct tap_ring *ring, uint64_t head, uint64_t now)
+{
+	const int64_t most = (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_MS);
+	uint64_t tail;
+
+	if (tap->share > 0) {
+		ring->credit += (int64_t)((now - ring->credited) / tap->share);
+		ring->credit = RTE_MIN(ring->credit, most / tap->share);
+		ring->credited = now;
+		if (ring->credit <= 0)
+			return false;
+	}
+	if (!ring->full)
+		return true;
+	tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+	ring->full = tap->ring_bytes - (head - tail) < tap->ring_bytes / 4;
+	return !ring->full;
+}
+
+/* For n packets; those that there is no room or time for are counted at once. */
 static void
-begin(const struct vmq_dp_tap *tap, struct tap_writer *writer)
+begin(const struct vmq_dp_tap *tap, struct tap_writer *writer, uint16_t n)
 {
 	const unsigned int lcore = rte_lcore_id();
 	struct timespec now;
@@ -135,8 +171,22 @@ begin(const struct vmq_dp_tap *tap, struct tap_writer *writer)
 		return;
 	writer->head = atomic_load_explicit(&writer->ring->head, memory_order_relaxed);
 	writer->lost = 0;
+	writer->begun = rte_rdtsc();
+	if (!may_write(tap, writer->ring, writer->head, writer->begun)) {
+		vmq_counter_add(&writer->ring->lost, n);
+		writer->ring = NULL;
+		return;
+	}
 	clock_gettime(CLOCK_REALTIME, &now); /* no system call on the machines that there are */
 	writer->time_ns = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static void
+charge(const struct tap_writer *writer, uint16_t n)
+{
+	const uint64_t spent = rte_rdtsc() - writer->begun;
+
+	writer->ring->credit -= (int64_t)RTE_MIN(spent, (uint64_t)n * PACKET_CYCLES_MAX);
 }
 
 static void
@@ -155,6 +205,7 @@ put(const struct vmq_dp_tap *tap, struct tap_writer *writer, const struct rte_mb
 	if (at + total > tap->ring_bytes)
 		head += tap->ring_bytes - at;
 	if (head + total - tail > tap->ring_bytes) {
+		writer->ring->full = true;
 		writer->lost++;
 		return;
 	}
@@ -192,12 +243,15 @@ tap_before(const struct vmq_dp_tap *tap, struct tap_burst *burst, struct rte_mbu
 	burst->writer.ring = NULL;
 	if ((tap->what & VMQ_TAP_DELIVERED) == 0)
 		return;
-	begin(tap, &burst->writer);
-	for (i = 0; i < n && burst->writer.ring != NULL; i++) {
+	begin(tap, &burst->writer, n);
+	if (burst->writer.ring == NULL)
+		return;
+	for (i = 0; i < n; i++) {
 		put(tap, &burst->writer, packets[i], KIND_DELIVERED);
 		burst->heads[i] = burst->writer.head;
 		burst->lost[i] = burst->writer.lost;
 	}
+	charge(&burst->writer, n);
 }
 
 void
@@ -213,12 +267,13 @@ put_all(const struct vmq_dp_tap *tap, uint16_t kind, struct rte_mbuf *const *pac
 	struct tap_writer writer;
 	uint16_t i;
 
-	begin(tap, &writer);
+	begin(tap, &writer, n);
 	if (writer.ring == NULL)
 		return;
 	for (i = 0; i < n; i++)
 		put(tap, &writer, packets[i], kind);
 	commit(writer.ring, writer.head, writer.lost);
+	charge(&writer, n);
 }
 
 void

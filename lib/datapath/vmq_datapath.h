@@ -254,9 +254,13 @@ struct vmq_dp_tap;
  *   VMQ_TAP_DROP(VMQ_DROP_BACKEND) sees nothing.
  * @param snaplen
  *   Bytes of a packet to keep.
+ * @param share
+ *   Copying may take a worker 1/share of its time, so that its other queues do not feel
+ *   it; what would take longer is lost by the tap. 0: no bound.
  * @return NULL with rte_errno ENOMEM
  */
-struct vmq_dp_tap *vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen);
+struct vmq_dp_tap *vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen,
+	uint32_t share);
 
 /** Free; once vmq_dp_tap_is_quiet(), or no worker runs. NULL is allowed. */
 void vmq_dp_tap_free(struct vmq_dp_tap *tap);
@@ -281,7 +285,7 @@ struct vmq_dp_tap_packet {
 /** The next packet, in the order of time. @return false: there is none now. */
 bool vmq_dp_tap_next(struct vmq_dp_tap *tap, struct vmq_dp_tap_packet *packet);
 
-/** Packets for which there was no room. */
+/** Packets for which there was no room, or no time. */
 uint64_t vmq_dp_tap_lost(const struct vmq_dp_tap *tap);
 
 /**

@@ -306,6 +306,12 @@ vmq_rpc_owner_name(const struct vmq_rpc_call *call)
 	return call->as != NULL ? call->as : call->peer.owner;
 }
 
+uid_t
+vmq_rpc_client_uid(const struct vmq_rpc_call *call)
+{
+	return call->peer.uid;
+}
+
 const char *
 vmq_rpc_client_text(const struct vmq_rpc_call *call)
 {

@@ -255,6 +255,9 @@ bool vmq_rpc_is_administrator(const struct vmq_rpc_call *call);
 /** Name of the owner that the client acts as. */
 const char *vmq_rpc_owner_name(const struct vmq_rpc_call *call);
 
+/** User id of the client, as the kernel says. */
+uid_t vmq_rpc_client_uid(const struct vmq_rpc_call *call);
+
 /** "root (uid 0, pid 1234)", for messages. */
 const char *vmq_rpc_client_text(const struct vmq_rpc_call *call);
 

@@ -29,7 +29,7 @@ number_of(const struct vmq_dp_tap_packet *packet)
 static struct vmq_dp_tap *
 tap_on(struct bed *bed, unsigned int queue, uint64_t what, uint32_t snaplen)
 {
-	struct vmq_dp_tap *tap = vmq_dp_tap_create(bed->dp, what, snaplen);
+	struct vmq_dp_tap *tap = vmq_dp_tap_create(bed->dp, what, snaplen, 0);
 
 	assert_non_null(tap);
 	vmq_dp_queue_set_tap(bed->queues[queue].dp, tap);
@@ -253,6 +253,33 @@ what_a_vm_may_not_send_is_seen(void **state)
 	bed_free(bed);
 }
 
+/* A bound on its time: the queue has all of its packets, the tap some of them. */
+static void
+a_tap_without_time_loses_packets_and_says_how_many(void **state)
+{
+	struct bed *bed = bed_make(&(struct bed_options){0});
+	struct vmq_dp_tap *tap = vmq_dp_tap_create(bed->dp, VMQ_TAP_DELIVERED, ENOUGH, UINT32_MAX);
+	const unsigned int n = 20000;
+	struct vmq_dp_queue_stats stats;
+	struct vmq_dp_tap_packet packet;
+	uint32_t got = 0;
+
+	(void)state;
+	assert_non_null(tap);
+	vmq_dp_queue_set_tap(bed->queues[1].dp, tap);
+	bed_send_to(bed, 1, n);
+	bed_settle(bed, n);
+	end(bed, 1, tap);
+	while (vmq_dp_tap_next(tap, &packet))
+		got++;
+	bed_stats(bed, 1, &stats);
+	assert_int_equal(stats.delivered, n);
+	assert_true(got < n / 10);
+	assert_int_equal(got + vmq_dp_tap_lost(tap), n);
+	vmq_dp_tap_free(tap);
+	bed_free(bed);
+}
+
 int
 main(void)
 {
@@ -267,6 +294,8 @@ main(void)
 		cmocka_unit_test_teardown(a_reason_that_was_not_asked_for_is_not_seen, bed_abandon),
 		cmocka_unit_test_teardown(a_full_tap_counts_what_it_loses, bed_abandon),
 		cmocka_unit_test_teardown(a_ring_that_turns_over_keeps_every_packet, bed_abandon),
+		cmocka_unit_test_teardown(a_tap_without_time_loses_packets_and_says_how_many,
+			bed_abandon),
 		cmocka_unit_test_teardown(a_long_packet_is_cut_and_its_length_kept, bed_abandon),
 		cmocka_unit_test_teardown(what_a_vm_may_not_send_is_seen, bed_abandon),
 	};

@@ -27,39 +27,47 @@ def run(context):
                            count=args.count, snaplen=args.snaplen)
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        stream.connect(started["socket"])
+        # Beside the control socket, under whatever path that has here.
+        stream.connect(os.path.join(os.path.dirname(os.path.abspath(context.client.path)),
+                                    os.path.basename(started["socket"])))
     except OSError as error:
         raise NoDaemon(f"{started['socket']}: {error.strerror}") from None
     output = open_output(args.write)
     until = time.monotonic() + args.seconds if args.seconds is not None else None
     number = started["capture"]
-    ended = None
+    whole = False
     try:
-        copy(stream, output, until)
+        whole = copy(stream, output, until)
     except KeyboardInterrupt:
         pass
     try:
         # What is on its way still comes; the answer has the figures.
         ended = context.raw("capture.stop", {"capture": number})
         copy(stream, output, None)
+    except NoDaemon:
+        if not whole:
+            raise
+        print("vmqd has stopped; the file is complete", file=sys.stderr)
+        return None
     finally:
         os.close(output)
         stream.close()
     if args.json:
         return ended
-    print(f"{ended['packets']} packets captured, {ended['lost']} lost by the capture",
+    why = f" ({ended['reason']})" if ended["reason"] not in ("stopped", "count") else ""
+    print(f"{ended['packets']} packets captured, {ended['lost']} lost by the capture{why}",
           file=sys.stderr)
     return None
 
 
 def copy(stream, output, until):
-    """Until the stream ends, or the time."""
+    """Until the stream ends, or the time. Returns whether it has ended."""
     while True:
         left = None if until is None else until - time.monotonic()
         if left is not None and (left <= 0 or not select.select([stream], [], [], left)[0]):
-            return
+            return False
         data = stream.recv(1 << 18)
         if not data:
-            return
+            return True
         while data:
             data = data[os.write(output, data):]
