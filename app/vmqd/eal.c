@@ -15,6 +15,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_pci.h>
+#include <rte_pdump.h>
 
 #include "eal.h"
 
@@ -164,6 +165,24 @@ release_stderr(int real, int held, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
+/*
+ * dpdk-dumpcap and dpdk-pdump are processes beside this one that see its ports. They need
+ * its memory, which only hugepages with files let them have.
+ */
+static bool
+can_pdump(const struct document *doc)
+{
+	return doc->eal.hugepages && !doc->eal.in_memory;
+}
+
+static void
+open_pdump(const struct document *doc)
+{
+	if (can_pdump(doc) && rte_pdump_init() < 0)
+		VMQ_LOG(WARNING, "dpdk-dumpcap and dpdk-pdump cannot capture here: %s\n",
+			rte_strerror(rte_errno));
+}
+
 int
 eal_start(const struct document *doc, bool verbose, struct vmq_error *err)
 {
@@ -181,8 +200,10 @@ eal_start(const struct document *doc, bool verbose, struct vmq_error *err)
 		real = hold_stderr(&held);
 	ret = rte_eal_init(args.argc, args.argv);
 	release_stderr(real, held, printed, sizeof(printed));
-	if (ret >= 0)
+	if (ret >= 0) {
+		open_pdump(doc);
 		return 0;
+	}
 	vmq_log_since(mark, logged, sizeof(logged));
 	return vmq_error_errno(err, rte_errno != 0 ? rte_errno : EIO,
 		"DPDK does not start: %s%s%s", printed, printed[0] != '\0' && logged[0] != '\0'
@@ -210,8 +231,11 @@ void
 eal_stop(const struct document *doc)
 {
 	char *runtime = strdup(rte_eal_get_runtime_dir());
-	int ret = rte_eal_cleanup();
+	int ret;
 
+	if (can_pdump(doc))
+		rte_pdump_uninit();
+	ret = rte_eal_cleanup();
 	if (ret < 0)
 		VMQ_LOG(WARNING, "EAL: cleanup: %s\n", rte_strerror(-ret));
 	/* With a prefix of the user's choice a secondary process may be using it. */

@@ -277,16 +277,19 @@ def drops(context):
 
 def show_drops(result):
     """Only what was dropped, and what each reason means."""
-    help_of = {one["name"]: one["help"] for one in result.get("reasons", [])}
-    rows = [(one.get("id"), one.get("name"), reason, number, help_of.get(reason))
-            for one in result["queues"] for reason, number in one["drops"].items() if number]
+    help_of = {(one["direction"], one["name"]): one["help"] for one in result["reasons"]}
+    rows = [(one["id"], one["name"], direction.replace("_", " "), reason, number,
+             help_of.get((direction, reason)))
+            for one in result["queues"]
+            for direction, key in (("to_vm", "drops"), ("from_vm", "transmit_drops"))
+            for reason, number in one[key].items() if number]
     if rows:
-        yield from show.table(("ID", "QUEUE", "REASON", "PACKETS", "WHAT IT MEANS"), rows,
-                              right=(0, 3))
+        yield from show.table(("ID", "QUEUE", "WAY", "REASON", "PACKETS", "WHAT IT MEANS"), rows,
+                              right=(0, 4))
     else:
-        yield "nothing was dropped"
-        for name, text in help_of.items():
-            yield f"  {name}: {text}"
+        yield "nothing was dropped; the reasons that there are:"
+        for (direction, name), text in help_of.items():
+            yield f"  {direction.replace('_', ' ')} {name}: {text}"
 
 
 def workers(context):
@@ -308,53 +311,85 @@ def show_workers(result):
 
 # documents
 
+def of_document(context):
+    """The parameter that names a document; none: the daemon's own file."""
+    return {} if context.args.file is None else {"document": read_document(context)}
+
+
 def config_check(context):
-    return context.raw("config.check", {"document": read_document(context)})
+    return context.raw("config.check", of_document(context))
+
+
+def show_checked(result):
+    yield (f"ok: {result['adapters']} adapters, {result['queues']} queues, "
+           f"{result['filters']} filters, {result['memory_mb']} MiB of memory")
 
 
 def config_plan(context):
-    return context.raw("config.plan", {"document": read_document(context)})
+    return context.raw("config.plan", of_document(context))
 
 
 def config_apply(context):
-    return context.raw("config.apply", {"document": read_document(context)}, timeout=0)
+    params = of_document(context)
+    if context.args.skip_restart:
+        params["skip_restart"] = True
+    return context.raw("config.apply", params, timeout=0)
 
 
 def config_diff(context):
-    return context.raw("config.diff", {"document": read_document(context)})
+    return context.raw("config.diff", of_document(context))
+
+
+def plan_lines(steps):
+    """Steps, one a line, with live or restart beside each."""
+    return show.table(
+        ("", "HOW", "WHAT", "WHY"),
+        [(number, one["how"], one["text"], one.get("why") or "")
+         for number, one in enumerate(steps, 1)], right=(0,))
 
 
 def show_plan(result):
-    """Steps, one a line, with live or restart beside each."""
-    steps = result.get("steps")
-    if steps is None:
-        yield from show.tree(result)
-        return
-    if not steps:
+    if not result["steps"]:
         yield "nothing to do: what runs is what the document says"
         return
-    yield from show.table(
-        ("", "HOW", "WHAT", "WHY"),
-        [(number, one.get("how") or ("live" if one.get("live") else "restart"),
-          one.get("text") or one.get("what") or one.get("action"),
-          one.get("why") or one.get("reason") or "") for number, one in enumerate(steps, 1)],
-        right=(0,))
-    rest = {key: value for key, value in result.items() if key != "steps"}
-    yield from show.tree(rest)
+    yield from plan_lines(result["steps"])
+    if "applied" not in result:
+        left = "need a restart" if result["restart"] else "can be done live"
+        number = result["restart"] or len(result["steps"])
+        yield f"{number} of {len(result['steps'])} steps {left}"
+        return
+    yield "applied"
+    if result["restart"]:
+        yield f"{result['restart']} steps were left out: they need a restart"
+    if result["waiting"]:
+        yield f"{result['waiting']} queues still wait for their last packets"
+
+
+def show_differences(result):
+    if not result["differences"]:
+        yield "no difference"
+    for one in result["differences"]:
+        yield f"{one['pointer'] or '/'}:"
+        for side in ("running", "document"):
+            yield f"  {side:8} " + ("-" if one.get(side) is None else
+                                    json.dumps(one[side], ensure_ascii=False))
 
 
 def config_save(context):
     """The daemon's own bytes; a file is replaced at once or not at all."""
-    result = context.raw("config.save", {})
+    result = context.raw("config.save", {"all": True} if context.args.all else {})
+    for one in result["skipped"]:
+        print(f"vmqctl: not saved: queue {one['id']} ({show.plain(one['queue'])}) of adapter "
+              f"{show.plain(one['adapter'])}: {one['why']}", file=sys.stderr)
     name = context.args.file
     if name in (None, "-"):
         return result
-    text = "".join(line + "\n" for line in show_document(result))
     folder = os.path.dirname(os.path.abspath(name))
     file = tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False)
     try:
         with file:
-            file.write(text)
+            file.write(result["text"])
+            file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
         os.replace(file.name, name)
@@ -367,17 +402,15 @@ def config_save(context):
 def show_document(result):
     if "saved" in result:
         yield f"saved to {result['saved']}"
-    elif isinstance(result.get("text"), str):
-        yield result["text"].rstrip("\n")
     else:
-        yield json.dumps(result.get("document", result), indent=2, ensure_ascii=False)
+        yield result["text"].rstrip("\n")
 
 
 # the daemon itself
 
 def oid(context):
     if context.args.name is None:
-        return context.raw("oid", {})
+        return context.raw("oid.list", {})
     name = context.args.name
     params = {"oid": int(name, 0) if name[0].isdigit() else name}
     if context.args.information is not None:

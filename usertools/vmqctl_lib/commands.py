@@ -55,7 +55,8 @@ FILTER = arg("filter", kind="filter", metavar="MAC[/VLAN]",
              help='such as 52:54:00:00:00:01, 52:54:00:00:00:01/10, '
                   '52:54:00:00:00:01/untagged, */10')
 NO_WAIT = arg("--no-wait", flag=True, help="do not wait for the end, only for the start")
-DOCUMENT = arg("file", kind="file", help="the document; - for standard input")
+DOCUMENT = arg("file", kind="file", nargs="?",
+               help="the document; - for standard input; without: the file that vmqd runs by")
 
 COMMANDS = [
     Command("queue list", "the queues, and what each of them is", actions.queue_list,
@@ -100,11 +101,11 @@ COMMANDS = [
     Command("memory show", "packet memory of a queue, or of all", actions.memory_show,
             actions.show_memory, args=[SOME_QUEUE], methods=("memory.show", "stats")),
     Command("memory grow", "give a queue one more block of memory", actions.memory_grow,
-            args=[QUEUE, arg("buffers", kind="number", nargs="?", type=int,
-                             help="how many buffers; without: the queue's own step")],
+            args=[QUEUE, arg("buffers", kind="number", type=int, help="how many buffers")],
             methods=("memory.grow",)),
     Command("memory shrink", "take the last added block from a queue", actions.memory_shrink,
-            args=[QUEUE], more="The answer comes when all packets in it are home.",
+            args=[QUEUE], more="The block goes when all packets in it are home, which vmqctl "
+                               "events tells.",
             methods=("memory.shrink",)),
     Command("adapter list", "the adapters", actions.adapter_list, actions.show_adapters,
             methods=("adapter.list",)),
@@ -125,17 +126,23 @@ COMMANDS = [
     Command("workers", "load and sleep of the workers", actions.workers, actions.show_workers,
             methods=("workers",)),
     Command("config check", "check a document as vmqd would", actions.config_check,
-            args=[DOCUMENT], methods=("config.check",)),
+            actions.show_checked, args=[DOCUMENT], methods=("config.check",)),
     Command("config plan", "what would be done to run by a document", actions.config_plan,
             actions.show_plan, args=[DOCUMENT], methods=("config.plan",)),
     Command("config apply", "run by a document, all or nothing", actions.config_apply,
-            actions.show_plan, args=[DOCUMENT], methods=("config.apply",)),
+            actions.show_plan,
+            args=[DOCUMENT, arg("--skip-restart", flag=True,
+                                help="do what can be done live, leave out what needs a restart")],
+            methods=("config.apply",)),
     Command("config save", "the document of what runs now", actions.config_save,
             actions.show_document,
-            args=[arg("file", kind="file", nargs="?", help="without it, or -: standard output")],
+            args=[arg("file", kind="file", nargs="?", help="without it, or -: standard output"),
+                  arg("--all", flag=True, help="queues and filters of all owners, not only those "
+                                               "of the document")],
             methods=("config.save",)),
     Command("config diff", "what differs between a document and what runs now",
-            actions.config_diff, actions.show_plan, args=[DOCUMENT], methods=("config.diff",)),
+            actions.config_diff, actions.show_differences, args=[DOCUMENT],
+            methods=("config.diff",)),
     Command("events", "what happens, as it happens", events.run,
             args=[arg("--types", kind="text", metavar="TYPE,...",
                       help="only these: queue_state, memory_grown, backend_down..."),
@@ -153,7 +160,7 @@ COMMANDS = [
                  "R turns the order; arrows and page keys scroll; q ends.",
             methods=("stats",)),
     Command("why", "where a queue's packets go, and what it waits for, in words", why.run,
-            why.show_words, args=[QUEUE], methods=("queue.show", "stats", "drops")),
+            why.show_words, args=[QUEUE], methods=("queue.list", "stats", "drops")),
     Command("capture", "write one queue's packets to a capture file", capture.run,
             args=[QUEUE,
                   arg("--drops", kind="drop", metavar="REASON",

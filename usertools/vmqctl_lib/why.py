@@ -31,24 +31,24 @@ def find(stats, queue, adapter):
 def run(context):
     queue = queue_word(context.args.queue)
     # The daemon's own words for a queue that is none.
-    shown = context.call("queue.show", queue=queue)
+    reasons = {(one["direction"], one["name"]): one["help"]
+               for one in context.call("drops", queue=queue)["reasons"]}
+    shown = find(context.call("queue.list"), queue, context.args.adapter)
+    if len(shown) != 1:
+        context.usage(f"there are {len(shown)} queues {queue}: name the adapter with --adapter")
+    shown = shown[0]
     context.args.adapter = shown.get("adapter", context.args.adapter)
     before = context.raw("stats", {})
     time.sleep(LOOK_SECONDS)
     after = context.raw("stats", {})
-    reasons = context.call("drops", queue=queue)
     first = find(before, queue, context.args.adapter)
     last = find(after, queue, context.args.adapter)
     if not first or not last:
         context.usage(f"queue {queue} has gone meanwhile")
     adapter = next(one for one in after["adapters"] if one["name"] == last[0]["adapter"])
-    return {"queue": shown, "before": first[0], "now": last[0], "adapter": adapter,
-            "seconds": after["time"] - before["time"],
-            "reasons": {one["name"]: one["help"] for one in reasons.get("reasons", [])},
-            "words": list(words(shown, first[0], last[0], adapter,
-                                after["time"] - before["time"],
-                                {one["name"]: one["help"]
-                                 for one in reasons.get("reasons", [])}))}
+    seconds = after["time"] - before["time"]
+    return {"queue": shown, "before": first[0], "now": last[0], "seconds": seconds,
+            "words": list(words(shown, first[0], last[0], adapter, seconds, reasons))}
 
 
 def show_words(result):
@@ -130,7 +130,7 @@ def packets(first, now, seconds, reasons):
             lately = number - first["drops"].get(reason, 0)
             yield (f"Dropped as {reason}: {number}"
                    + (f", {lately} of them in the last {seconds:.1f} s" if lately else
-                      ", none of them lately") + f": {reasons.get(reason, 'no explanation')}.")
+                      ", none of them lately") + f": {reasons.get(('to_vm', reason), 'no explanation')}.")
     if now["waiting"] and now["delivered"] == first["delivered"]:
         yield (f"{now['waiting']} packets wait and none was delivered lately: the backend takes "
                "nothing.")
@@ -141,20 +141,21 @@ def packets(first, now, seconds, reasons):
 
 
 def sent(first, now, seconds, reasons):
-    """What the VM sends, where there is such a thing."""
-    sends = now.get("from_vm") or now.get("sent") or now.get("tx")
-    before = first.get("from_vm") or first.get("sent") or first.get("tx")
-    if not isinstance(sends, dict) or not isinstance(before, dict):
-        return
-    taken = sends.get("received", 0)
+    """What the VM sends, where its backend can receive."""
+    sends, before = now["transmit"], first["transmit"]
+    taken = sends["received"]
     if not taken:
-        yield "The VM has sent nothing."
+        if sends["buffers"]["limit"]:
+            yield "The VM has sent nothing."
         return
-    yield (f"Of {taken} packets that the VM has sent, "
-           f"{part(sends.get('dropped', 0), taken)} were dropped.")
-    for reason, number in (sends.get("drops") or {}).items():
+    yield (f"Of {taken} packets that the VM has sent, {part(sends['sent'], taken)} went to the "
+           f"wire, {part(sends['local'], taken)} to other queues, and "
+           f"{part(sends['dropped'], taken)} were dropped.")
+    for reason, number in sends["drops"].items():
         if number:
-            yield f"Dropped as {reason}: {number}: {reasons.get(reason, 'no explanation')}."
+            lately = number - before["drops"][reason]
+            yield (f"Dropped on the way out as {reason}: {number}, {lately} of them in the last "
+                   f"{seconds:.1f} s: {reasons.get(('from_vm', reason), 'no explanation')}.")
 
 
 def memory(now):
