@@ -228,17 +228,11 @@ def adapter_list(context):
 
 def show_adapters(result):
     yield from show.table(
-        ("ADAPTER", "DEVICE", "LINK", "QUEUES", "RECEIVED", "MISSED"),
-        [(one["name"], one.get("device"), link(one), one.get("queues"),
-          *((one.get("nic") or {}).get(key) for key in ("received", "missed")))
-         for one in result["adapters"]], right=(3, 4, 5))
-
-
-def link(one):
-    state = one.get("link")
-    if isinstance(state, dict):
-        return state.get("text") or ("up" if state.get("up") else "down")
-    return {True: "up", False: "down"}.get(state, state)
+        ("ADAPTER", "DEVICE", "QUEUES", "FILTERS", "MEMORY", "RECEIVED", "MISSED", "SENT"),
+        [(one["name"], one["device"], one["queues"], one["filters"],
+          show.size(one["memory_bytes"]),
+          *(one["nic"].get(key) for key in ("received", "missed", "sent")))
+         for one in result["adapters"]], right=range(2, 8))
 
 
 def adapter_show(context):
@@ -418,6 +412,16 @@ def oid(context):
     if context.args.type is not None:
         params["type"] = context.args.type
     return context.call("oid", timeout=0, **params)
+
+
+def show_oid(result):
+    if "oids" not in result:
+        yield from show.tree(result)
+        return
+    yield from show.table(
+        ("NUMBER", "OID", "REQUESTS", "WHAT IT DOES"),
+        [(f"{one['number']:#010x}", one["name"],
+          [each["type"] for each in one["requests"]], one["help"]) for one in result["oids"]])
 
 
 def json_word(context, word):

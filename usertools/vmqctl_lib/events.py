@@ -23,8 +23,16 @@ def line(params):
                                   if rest else "")))
 
 
+def type_name(word):
+    """queue_state is RECEIVE_QUEUE_STATE."""
+    name = word.upper()
+    return {"QUEUE_STATE": "RECEIVE_QUEUE_STATE",
+            "QUEUE_PARAMETERS": "RECEIVE_FILTER_QUEUE_PARAMETERS"}.get(name, name)
+
+
 def run(context):
-    types = context.args.types.split(",") if context.args.types else None
+    types = [type_name(word) for word in context.args.types.split(",")] \
+        if context.args.types else None
     context.call("subscribe", types=types)
     left = context.args.count
     while left is None or left > 0:

@@ -7,6 +7,10 @@ import time
 
 from . import show
 
+# Bits on the wire that are not in a frame's bytes: preamble, check sum and gap, as in vmqd's
+# own table.
+WIRE_OVERHEAD = 24
+
 # Key, name on the command line, heading, value, largest first.
 SORTS = [
     ("r", "rate", lambda one: one["rate"], True),
@@ -49,7 +53,7 @@ class Picture:
         buffers = one["buffers"]
         return {"id": one["id"], "name": one["name"], "vm": one["vm"], "state": one["state"],
                 "adapter": one["adapter"], "cpu": one["worker"], "rate": rate("delivered"),
-                "gbit": rate("delivered_bytes") * 8e-9, "drop_rate": rate("dropped"),
+                "gbit": (rate("delivered_bytes") + WIRE_OVERHEAD * rate("delivered")) * 8e-9, "drop_rate": rate("dropped"),
                 "burst": delivered / bursts if bursts else 0, "dropped": one["dropped"],
                 "waiting": one["waiting"], "bytes": buffers["bytes"],
                 "free": buffers["available"], "all": buffers["populated"]}

@@ -35,7 +35,7 @@ class Ctl:
     def start(self, *words, user=None, **options):
         command = [str(VMQCTL), "--socket", self.socket, *map(str, words)]
         if user is not None:
-            command = ["setpriv", f"--reuid={user}", "--clear-groups", *command]
+            command = ["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *command]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, **options)
 
