@@ -53,7 +53,7 @@ int control_open(struct control *control, struct vmq_error *err);
 /** No more requests. Before system_stop(). */
 void control_stop(struct control *control);
 
-/** After system_stop(), before system_free(): pending requests have ended. */
+/** After system_free_adapters(), before system_free(): pending requests have ended. */
 void control_close(struct control *control);
 
 /** methods_queue.c: methods that speak the document's language. @return 0 or -errno */

@@ -321,6 +321,7 @@ serve(const struct document *doc, const struct options *options)
 		status = EXIT_FAILURE;
 	if (status == EXIT_SUCCESS || report.table != NULL || report.json != NULL)
 		report_print(&report, true);
+	system_free_adapters(&system);
 	control_close(&control);
 	live_free(control.live);
 	if (report_close(&report, &err) < 0)

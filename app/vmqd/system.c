@@ -329,16 +329,28 @@ system_stop(struct system *system)
 	return missing;
 }
 
+void
+system_free_adapters(struct system *system)
+{
+	size_t i;
+
+	for (i = system->n_adapters; i-- > 0;) {
+		if (system->adapters[i] == NULL)
+			continue;
+		system->leaked += vmq_adapter_free(system->adapters[i]);
+		system->adapters[i] = NULL;
+	}
+}
+
 unsigned int
 system_free(struct system *system)
 {
-	unsigned int leaked = 0;
+	unsigned int leaked;
 
-	while (system->n_adapters > 0) {
-		system->n_adapters--;
-		leaked += vmq_adapter_free(system->adapters[system->n_adapters]);
-		vmq_oid_adapter_free(system->requests[system->n_adapters]);
-	}
+	system_free_adapters(system);
+	leaked = system->leaked;
+	while (system->n_adapters > 0)
+		vmq_oid_adapter_free(system->requests[--system->n_adapters]);
 	free(system->shown);
 	free(system->administrators);
 	free(system->owners);

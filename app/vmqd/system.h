@@ -26,6 +26,7 @@ struct system {
 	struct vmq_oid_owner **owners; /**< "config" of each adapter. */
 	struct vmq_oid_owner **administrators; /**< "vmqd" of each: to see what others have. */
 	size_t n_adapters; /**< Started. */
+	unsigned int leaked; /**< Blocks that were, when adapters were freed. */
 	struct vmq_rpc_adapter *shown; /**< The same for the control socket. */
 	struct vmq_rpc_system view; /**< What the control socket sees, once all have started. */
 };
@@ -49,6 +50,12 @@ int system_start(struct system *system, const struct document *doc, volatile boo
  *   in the log.
  */
 uint64_t system_stop(struct system *system);
+
+/**
+ * Free all queues, with or without their packets: what was pending ends, with
+ * REQUEST_ABORTED where packets are missing. Those who wait must still be there.
+ */
+void system_free_adapters(struct system *system);
 
 /** Free all memory. @return how many blocks have leaked. */
 unsigned int system_free(struct system *system);

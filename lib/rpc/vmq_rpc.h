@@ -155,7 +155,8 @@ struct vmq_rpc *vmq_rpc_create(const struct vmq_rpc_config *config, struct vmq_e
 void vmq_rpc_stop(struct vmq_rpc *rpc);
 
 /**
- * Free; after the adapters were halted, so that all pending requests have ended. What
+ * Free; after vmq_adapter_free(), so that all pending requests have ended, and before
+ * vmq_oid_adapter_free(). What
  * has not been sent by then is tried once. NULL is allowed.
  */
 void vmq_rpc_free(struct vmq_rpc *rpc);

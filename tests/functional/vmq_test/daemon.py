@@ -96,7 +96,8 @@ class Vmqd:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        remove_control(self.doc, self.conf)
+        if not 0 <= self.process.returncode < 128:  # no orderly end
+            remove_control(self.doc, self.conf)
         remove_runtime(self.doc["eal"]["file_prefix"])
 
     @property
