@@ -159,6 +159,12 @@ vmq_datapath_free(struct vmq_datapath *dp)
 	rte_free(dp);
 }
 
+bool
+vmq_datapath_is_started(const struct vmq_datapath *dp)
+{
+	return dp->started;
+}
+
 uint16_t
 vmq_datapath_workers(const struct vmq_datapath *dp)
 {
@@ -211,7 +217,7 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 	const struct vmq_dp_assignment *assignment)
 {
 	const size_t n_pointers = (size_t)assignment->n_sources + assignment->n_queues +
-		assignment->n_senders + assignment->n_uplinks;
+		assignment->n_senders + assignment->n_uplinks + assignment->n_hw;
 	struct work *work, *old;
 
 	work = rte_zmalloc_socket("vmq_work", sizeof(*work) + n_pointers * sizeof(void *),
@@ -222,6 +228,7 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 	work->n_queues = assignment->n_queues;
 	work->n_senders = assignment->n_senders;
 	work->n_uplinks = assignment->n_uplinks;
+	work->n_hw = assignment->n_hw;
 	work->sources = (struct vmq_dp_source **)(work + 1);
 	work->queues = (struct vmq_dp_queue **)(work->sources + work->n_sources);
 	work->senders = work->queues + work->n_queues;
@@ -229,7 +236,9 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 	copy_list(work->sources, assignment->sources, work->n_sources);
 	copy_list(work->queues, assignment->queues, work->n_queues);
 	copy_list(work->senders, assignment->senders, work->n_senders);
+	work->hw = (struct vmq_dp_hw **)(work->uplinks + work->n_uplinks);
 	copy_list(work->uplinks, assignment->uplinks, work->n_uplinks);
+	copy_list(work->hw, assignment->hw, work->n_hw);
 	old = atomic_exchange_explicit(&dp->workers[worker].work, work, memory_order_acq_rel);
 	if (old != NULL)
 		garbage_add(dp, destroy_work, old);

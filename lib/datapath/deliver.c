@@ -127,23 +127,31 @@ copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **pa
 	return copied;
 }
 
-/* May nothing more wait in a pool that is received into? */
+/*
+ * May nothing more wait in a pool that is received into? Of the caches only the own one is
+ * counted: the others would be a look at each lcore's, and the worker that receives has
+ * nearly all.
+ */
 static bool
-is_short_of_buffers(const struct vmq_dp_queue *queue)
+is_short_of_buffers(const struct vmq_dp_queue *queue, bool receives)
 {
-	/* Caches of lcores not counted: that would be a look at each lcore's. */
-	return rte_mempool_get_ops(queue->pool->ops_index)->get_count(queue->pool) <
-		queue->reserve;
+	struct rte_mempool *pool = queue->pool;
+	const struct rte_mempool_cache *cache = receives
+		? rte_mempool_default_cache(pool, rte_lcore_id()) : NULL;
+
+	return rte_mempool_get_ops(pool->ops_index)->get_count(pool) +
+		(cache != NULL ? cache->len : 0) < queue->reserve;
 }
 
 /*
  * A pool that is received into has a cache for each lcore that takes from it; only the
- * source's worker looks after its own.
+ * worker that receives looks after its own.
  */
 static void
 flush_cache(const struct vmq_dp_queue *queue, const struct inlet *inlet)
 {
-	if (queue->received_into_pool && inlet != &queue->inlets[queue->source_worker])
+	if (queue->received_into_pool && inlet != &queue->inlets[atomic_load_explicit(
+			&queue->receiver, memory_order_relaxed)])
 		rte_mempool_cache_flush(NULL, queue->pool);
 }
 
@@ -154,7 +162,10 @@ flush_cache(const struct vmq_dp_queue *queue, const struct inlet *inlet)
 static uint16_t
 take_in(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **packets, uint16_t n)
 {
-	if (queue->received_into_pool && is_short_of_buffers(queue)) {
+	const bool receives = inlet == &queue->inlets[atomic_load_explicit(&queue->receiver,
+		memory_order_relaxed)];
+
+	if (queue->received_into_pool && is_short_of_buffers(queue, receives)) {
 		drop(queue, VMQ_DROP_NO_BUFFER, &inlet->no_buffer, packets, n);
 		return 0;
 	}
@@ -172,7 +183,7 @@ queue_copy(struct vmq_dp_queue *queue, const struct rte_mbuf *packet, struct wor
 	struct inlet *inlet = &queue->inlets[worker->number];
 	struct rte_mbuf *copy = NULL;
 
-	if (!queue->received_into_pool || !is_short_of_buffers(queue))
+	if (!queue->received_into_pool || !is_short_of_buffers(queue, false))
 		copy = rte_pktmbuf_copy(packet, queue->pool, 0, UINT32_MAX);
 	flush_cache(queue, inlet);
 	if (likely(copy != NULL))
@@ -257,6 +268,54 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 		keep(queue, packets, n, worker);
 }
 
+void
+queue_hold(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker)
+{
+	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+	struct inlet *inlet = &queue->inlets[worker->number];
+	unsigned int held;
+
+	vmq_counter_add(&inlet->received, n);
+	vmq_counter_add(&inlet->received_bytes, bytes_of(packets, n));
+	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
+		return;
+	}
+	atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
+	n = take_in(queue, inlet, packets, n);
+	held = rte_ring_sp_enqueue_burst(&hold->ring, (void *const *)packets, n, NULL);
+	if (unlikely(held < n))
+		drop(queue, VMQ_DROP_NO_BUFFER, &inlet->no_buffer, packets + held,
+			n - held);
+	/* Released already: it was not empty, and the serving worker has to be told. */
+	if (worker->number == queue->source_worker && queue_released(queue) != NULL &&
+		queue_is_served_by(queue, VMQ_SERVE_SOURCE))
+		queue_add_backlogged(queue, worker);
+}
+
+/* After the backlog: what was held, if it may go. Stopped queues throw all of it away. */
+static uint16_t
+next_held(struct vmq_dp_queue *queue)
+{
+	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+
+	if (likely(hold == NULL) || (queue_released(queue) == NULL &&
+			atomic_load_explicit(&queue->running, memory_order_relaxed)))
+		return 0;
+	return (uint16_t)rte_ring_sc_dequeue_burst(&hold->ring, (void **)queue->head, VMQ_BURST,
+		NULL);
+}
+
+static bool
+is_closing(const struct vmq_dp_queue *queue)
+{
+	const struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+
+	return unlikely(hold != NULL) && atomic_load_explicit(&hold->closing,
+		memory_order_acquire);
+}
+
 /* Take the next packets out of the backlog, if none are left of the last ones. */
 static uint16_t
 next_head(struct vmq_dp_queue *queue)
@@ -264,8 +323,14 @@ next_head(struct vmq_dp_queue *queue)
 	uint16_t n = atomic_load_explicit(&queue->n_head, memory_order_relaxed);
 
 	if (n == 0) {
-		n = (uint16_t)rte_ring_sc_dequeue_burst(queue->backlog, (void **)queue->head,
-			VMQ_BURST, NULL);
+		/* What comes into a hold that is closing is older than what is behind it. */
+		if (unlikely(is_closing(queue)))
+			n = next_held(queue);
+		if (n == 0)
+			n = (uint16_t)rte_ring_sc_dequeue_burst(queue->backlog,
+				(void **)queue->head, VMQ_BURST, NULL);
+		if (n == 0)
+			n = next_held(queue);
 		queue->first_head = 0;
 		atomic_store_explicit(&queue->n_head, n, memory_order_relaxed);
 	}

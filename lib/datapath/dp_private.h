@@ -56,7 +56,7 @@ struct tap_burst {
 struct vmq_dp_queue {
 	/* Read only after creation, but for running, serve, worker and tap. */
 	struct vmq_backend *backend;
-	struct rte_mempool *pool;
+	_Atomic(struct rte_mempool *) pool; /* control: wo; workers: ro */
 	/* workers with an inlet: producers; serving worker: consumer */
 	struct rte_ring *backlog;
 	struct sender *sender; /* NULL: its backend receives nothing */
@@ -66,11 +66,14 @@ struct vmq_dp_queue {
 	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
 	_Atomic bool waited; /* workers: packets have waited in the backlog, now or once */
 	bool backend_holds;
-	bool received_into_pool;
+	_Atomic bool received_into_pool; /* control: wo; workers: ro */
 	uint16_t id;
 	uint16_t source_worker;
 	uint16_t n_inlets;
-	uint32_t reserve;
+	/* control: wo; workers: ro. Who receives into pool; and NULL: nothing is held. */
+	_Atomic uint16_t receiver;
+	_Atomic uint32_t reserve;
+	_Atomic(struct hold *) hold;
 
 	/* serving worker; control once no worker uses the queue */
 	vmq_counter_t delivered __rte_cache_aligned;
@@ -91,6 +94,24 @@ struct vmq_dp_queue {
 
 	struct inlet inlets[]; /* by number of the worker */
 } __rte_cache_aligned;
+
+/*
+ * Packets that one side brings wait here, in the queue's memory, until the other side has
+ * brought all that came before them.
+ */
+struct hold {
+	enum vmq_hold side;
+	_Atomic bool released; /* control: wo; workers: ro */
+	_Atomic bool closing; /* control: wo; workers: ro. Was empty: nothing more comes in. */
+	/* that side's worker: producer; serving worker: consumer */
+	struct rte_ring ring; /* with its memory behind it */
+};
+
+/* How far a ring of the NIC has been emptied. */
+struct drain {
+	vmq_counter_t received;
+	vmq_counter_t shorts; /* looks that found less than there was room for */
+};
 
 /* What a queue's VM sends: all of it the serving worker's, unless a comment says otherwise. */
 struct sender {
@@ -151,10 +172,36 @@ struct vmq_dp_source {
 	_Atomic(struct vmq_dp_view *) view;
 
 	/* its worker */
-	struct vmq_dp_view *seen __rte_cache_aligned; /* what gathered packets go by */
+	struct drain drain __rte_cache_aligned;
+	struct vmq_dp_view *seen; /* what gathered packets go by */
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
 	uint32_t n_dirty;
 	uint16_t dirty[VMQ_GATHER_MAX]; /* indices in seen of queues with something gathered */
+} __rte_cache_aligned;
+
+/* A slot of hardware queues: Rx queues of the port beside the default one. */
+struct vmq_dp_hw {
+	/* Read only after creation, but for worker. */
+	struct vmq_datapath *dp;
+	struct vmq_dp_source *source; /* whose view says who is where */
+	struct rte_mempool *pool;
+	_Atomic uint16_t worker; /* control: wo; workers: ro. Who polls it. */
+	uint16_t slot; /* in the view */
+	uint16_t port_id;
+	uint16_t rx_queue;
+	uint16_t n_rx_queues;
+	bool replicates;
+
+	/* its worker */
+	uint64_t seen __rte_cache_aligned; /* id of the view that own is of */
+	struct vmq_dp_queue *own; /* NULL: no VM has the slot */
+	uint32_t skipped;
+	struct drain drain;
+	vmq_counter_t received;
+	vmq_counter_t confirmed;
+	vmq_counter_t misplaced;
+	vmq_counter_t replicas;
+	vmq_counter_t stale;
 } __rte_cache_aligned;
 
 /* A worker's list of work: immutable once published. */
@@ -163,10 +210,12 @@ struct work {
 	uint16_t n_queues;
 	uint16_t n_senders;
 	uint16_t n_uplinks;
+	uint16_t n_hw;
 	struct vmq_dp_source **sources;
 	struct vmq_dp_queue **queues;
 	struct vmq_dp_queue **senders;
 	struct vmq_dp_uplink **uplinks;
+	struct vmq_dp_hw **hw;
 };
 
 /*
@@ -300,6 +349,12 @@ const char *fallback_text(enum fallback fallback);
  */
 uint16_t source_poll(struct vmq_dp_source *source, struct worker *worker);
 
+/* The same of a hardware queue, if this worker polls it. */
+uint16_t hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker);
+
+/* A worker goes, or its work changes: let go of what it has of the slot's memory. */
+void hw_source_leave(struct vmq_dp_hw *hw);
+
 /* Deliver whatever a source has gathered. */
 void source_flush(struct vmq_dp_source *source, struct worker *worker);
 
@@ -309,6 +364,14 @@ void source_flush(struct vmq_dp_source *source, struct worker *worker);
  */
 void queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker);
+
+/* The same, but they wait until the queue's hold is released. By the side that is held. */
+void queue_hold(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker);
+
+/* Count a packet that came and has no room for its tag, and free it. */
+void drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet,
+	struct rte_mbuf *packet);
 
 /*
  * Deliver from a queue's backlog, a bounded amount. Returns how many packets left it.
@@ -418,6 +481,40 @@ queue_ring(struct vmq_dp_queue *queue, struct worker *source_worker)
 		worker_wake(source_worker);
 }
 
+/* What was held and may go now; NULL: nothing. */
+static inline struct hold *
+queue_released(const struct vmq_dp_queue *queue)
+{
+	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+
+	return unlikely(hold != NULL) && atomic_load_explicit(&hold->released,
+		memory_order_acquire) ? hold : NULL;
+}
+
+/*
+ * Do packets of a side have to wait in the hold? Until it is released, and then until all
+ * before them have left it.
+ */
+static inline bool
+queue_is_held(const struct vmq_dp_queue *queue, enum vmq_hold side)
+{
+	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+
+	return unlikely(hold != NULL) && hold->side == side &&
+		!atomic_load_explicit(&hold->closing, memory_order_acquire) &&
+		(!atomic_load_explicit(&hold->released, memory_order_acquire) ||
+			!rte_ring_empty(&hold->ring));
+}
+
+/* Is there something that was held and may go now? */
+static inline bool
+has_released(const struct vmq_dp_queue *queue)
+{
+	const struct hold *hold = queue_released(queue);
+
+	return unlikely(hold != NULL) && !rte_ring_empty(&hold->ring);
+}
+
 /* Is anything waiting? Exact for the serving worker. */
 static inline bool
 queue_has_backlog(const struct vmq_dp_queue *queue)
@@ -425,7 +522,26 @@ queue_has_backlog(const struct vmq_dp_queue *queue)
 	/* Most queues never have: spare them the ring's two cache lines. */
 	return atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
 		(atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
-			!rte_ring_empty(queue->backlog));
+			!rte_ring_empty(queue->backlog) || has_released(queue));
+}
+
+/*
+ * Has the ring been empty since the mark, or has all that can have been in it come out? Two
+ * looks: the first may have begun before the mark.
+ */
+static inline bool
+drain_is_done(const struct drain *drain, const struct vmq_dp_mark *mark, uint32_t ring)
+{
+	return vmq_counter_get(&drain->shorts) >= mark->shorts + 2 ||
+		vmq_counter_get(&drain->received) - mark->received >= ring + VMQ_BURST;
+}
+
+/* A worker has looked into the NIC's ring. */
+static inline void
+drain_count(struct drain *drain, uint16_t n, bool is_short)
+{
+	vmq_counter_add(&drain->received, n);
+	vmq_counter_add(&drain->shorts, is_short);
 }
 
 /* tap.c: copies of packets, for whoever looks on; workers, and control in their place. */

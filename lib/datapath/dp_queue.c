@@ -115,14 +115,15 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 	queue->id = params->id;
 	queue->backend = params->backend;
 	queue->backend_holds = vmq_backend_holds(params->backend);
-	queue->pool = params->pool;
+	atomic_store(&queue->pool, params->pool);
+	atomic_store(&queue->receiver, params->receiver);
 	atomic_store(&queue->serve, params->worker == params->source_worker ? VMQ_SERVE_SOURCE
 		: VMQ_SERVE_OTHER);
 	atomic_store(&queue->worker, params->worker);
 	queue->source_worker = params->source_worker;
 	queue->n_inlets = params->n_workers;
-	queue->received_into_pool = params->received_into_pool;
-	queue->reserve = params->reserve;
+	atomic_store(&queue->received_into_pool, params->received_into_pool);
+	atomic_store(&queue->reserve, params->reserve);
 	return queue;
 
 no_memory:
@@ -139,9 +140,25 @@ vmq_dp_queue_free(struct vmq_dp_queue *queue)
 	if (queue == NULL)
 		return;
 	vmq_dp_queue_discard(queue);
+	rte_free(atomic_load(&queue->hold));
 	rte_free(queue->sender);
 	rte_free(queue->backlog);
 	rte_free(queue);
+}
+
+void
+vmq_dp_queue_set_pool(struct vmq_dp_queue *queue, struct rte_mempool *pool, bool received_into,
+	uint32_t reserve)
+{
+	atomic_store(&queue->reserve, reserve);
+	atomic_store(&queue->received_into_pool, received_into);
+	atomic_store(&queue->pool, pool);
+}
+
+void
+vmq_dp_queue_set_receiver(struct vmq_dp_queue *queue, uint16_t worker)
+{
+	atomic_store(&queue->receiver, worker);
 }
 
 void
@@ -219,6 +236,7 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 {
 	struct vmq_backend_stats backend;
 	uint64_t handed_over, backlog;
+	const struct hold *hold;
 	const struct inlet *inlet;
 	unsigned int i;
 
@@ -231,6 +249,10 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	stats->bursts = vmq_counter_get(&queue->bursts);
 	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
 		rte_ring_count(queue->backlog);
+	/* Control frees it, and not while figures are read: both are the control thread's. */
+	hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+	if (hold != NULL)
+		backlog += rte_ring_count(&hold->ring);
 	stats->drops[VMQ_DROP_STOPPED] = vmq_counter_get(&queue->stopped_here);
 	stats->drops[VMQ_DROP_DISCONNECTED] = backend.disconnected;
 	stats->drops[VMQ_DROP_BACKEND] = backend.failed;

@@ -7,7 +7,7 @@
 
 #include "dp_private.h"
 
-static void
+void
 drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf *packet)
 {
 	const struct vmq_dp_tap *tap = queue_tap(queue);
@@ -30,7 +30,10 @@ deliver(struct vmq_dp_view *view, uint16_t index, uint16_t n, struct worker *wor
 		vmq_counter_add(&worker->profile.delivered, n);
 		vmq_counter_add(&worker->profile.bursts, 1);
 	}
-	queue_deliver(view->queues[index], view->gathered[index], n, worker);
+	if (unlikely(queue_is_held(view->queues[index], VMQ_HOLD_SOFTWARE)))
+		queue_hold(view->queues[index], view->gathered[index], n, worker);
+	else
+		queue_deliver(view->queues[index], view->gathered[index], n, worker);
 	profile_enter(worker, stage);
 }
 
@@ -63,7 +66,7 @@ gather_one(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t inde
 		source->dirty[source->n_dirty++] = index;
 	view->gathered[index][m++] = packet;
 	if (m == VMQ_BURST) {
-		queue_deliver(view->queues[index], view->gathered[index], m, worker);
+		deliver(view, index, m, worker);
 		m = 0;
 	}
 	view->n_gathered[index] = (uint8_t)m;
@@ -168,6 +171,7 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		profile_enter(worker, VMQ_STAGE_GATHER);
 		gather(source, packets, classes, n, worker);
 	}
+	drain_count(&source->drain, n, n < VMQ_BURST);
 	/*
 	 * A burst that is not full says that the NIC has no more: nobody gains from
 	 * waiting then. Under load the number of turns is what bounds the wait.
@@ -243,7 +247,16 @@ vmq_dp_view_free(struct vmq_dp_view *view)
 		return;
 	vmq_classifier_free(view->classifier);
 	flood_free(view->flood);
+	rte_free(view->slots);
 	rte_free(view);
+}
+
+bool
+vmq_dp_view_make_slots(struct vmq_dp_view *view, uint16_t n_slots, int socket_id)
+{
+	view->slots = rte_zmalloc_socket("vmq_view_slots", n_slots * sizeof(*view->slots),
+		RTE_CACHE_LINE_SIZE, socket_id);
+	return view->slots != NULL;
 }
 
 static void

@@ -133,6 +133,9 @@ struct vmq_worker_params {
 /** For all workers, before they start; without it they poll. */
 void vmq_datapath_set_workers(struct vmq_datapath *dp, const struct vmq_worker_params *params);
 
+/** Do the workers run? Control thread. */
+bool vmq_datapath_is_started(const struct vmq_datapath *dp);
+
 uint16_t vmq_datapath_workers(const struct vmq_datapath *dp);
 
 /** NUMA node of a worker. */
@@ -195,6 +198,7 @@ struct vmq_dp_queue_params {
 	 * there are fewer, packets of this queue do not wait but are dropped.
 	 */
 	uint32_t reserve;
+	uint16_t receiver; /**< With received_into_pool: the worker that receives into it. */
 	int socket_id; /**< NUMA node of its worker. */
 	uint16_t n_workers; /**< Of the data path: each of them may bring packets. */
 	struct rte_mempool *xmit_pool; /**< What its VM sends lies here; NULL: it sends nothing. */
@@ -206,6 +210,49 @@ struct vmq_dp_queue *vmq_dp_queue_create(const struct vmq_dp_queue_params *param
 
 /** Free. No worker may use it any more; what waits in it is counted as stopped. */
 void vmq_dp_queue_free(struct vmq_dp_queue *queue);
+
+/**
+ * Give a queue other memory. Packets in the old one may be out for long; the workers take
+ * nothing more from it after vmq_datapath_synchronize().
+ *
+ * @param pool
+ *   With buffers as large as those of the old one.
+ * @param received_into, reserve
+ *   As in struct vmq_dp_queue_params.
+ */
+void vmq_dp_queue_set_pool(struct vmq_dp_queue *queue, struct rte_mempool *pool,
+	bool received_into, uint32_t reserve);
+
+/** Which worker receives into its pool: the one that looks after its cache of it. */
+void vmq_dp_queue_set_receiver(struct vmq_dp_queue *queue, uint16_t worker);
+
+/** By which way a packet came to its queue. */
+enum vmq_hold {
+	VMQ_HOLD_SOFTWARE, /**< The classifier of the adapter's source. */
+	VMQ_HOLD_HARDWARE, /**< The queue's own Rx queues. */
+};
+
+/**
+ * Let what comes by one way wait, in the queue's own memory, until what came by the other
+ * is delivered: then nothing overtakes when frames change their way. Counts as waiting.
+ *
+ * @return 0; -EBUSY: something is held already; -ENOMEM.
+ */
+int vmq_dp_queue_hold(struct vmq_dp_queue *queue, enum vmq_hold side);
+
+/** Let it go, in order and before what comes later. */
+void vmq_dp_queue_release(struct vmq_datapath *dp, struct vmq_dp_queue *queue);
+
+/** Is there a hold that was not released, or is something left in it? */
+bool vmq_dp_queue_is_held(const struct vmq_dp_queue *queue);
+
+/**
+ * Forget a hold that was released and is empty, after a vmq_datapath_synchronize() that
+ * came after its release.
+ *
+ * @return false: not yet.
+ */
+bool vmq_dp_queue_unhold(struct vmq_datapath *dp, struct vmq_dp_queue *queue);
 
 /**
  * Let packets through, or not: the workers drop what comes and what waits, and count
@@ -351,6 +398,12 @@ struct vmq_dp_flood_member {
 /** Who is to get copies; immutable. */
 struct vmq_dp_flood;
 
+/** Who has a slot of hardware queues. */
+struct vmq_dp_view_slot {
+	struct vmq_dp_queue *queue; /**< NULL: nobody. */
+	struct vmq_exact exact; /**< Of its filters. Empty unless the queue is in the view. */
+};
+
 /** What a source's packets are looked up in: immutable once published. */
 struct vmq_dp_view {
 	struct vmq_classifier *classifier;
@@ -360,6 +413,7 @@ struct vmq_dp_view {
 	struct vmq_dp_queue **queues;
 	struct vmq_dp_member *members; /**< By the same index; zeros at first. */
 	struct vmq_dp_flood *flood; /**< NULL: nobody gets copies. */
+	struct vmq_dp_view_slot *slots; /**< By slot of the port; NULL if it has none. */
 	/* The worker's: what it has gathered for each of them. */
 	uint8_t *n_gathered;
 	struct rte_mbuf *(*gathered)[VMQ_BURST];
@@ -379,6 +433,8 @@ struct vmq_dp_view *vmq_dp_view_create(uint16_t n_queues, int socket_id);
  */
 int vmq_dp_view_flood(struct vmq_dp_view *view, struct vmq_dp_flood_member *members, size_t n,
 	int socket_id);
+/** Give a new view its slots, without queues. @return false: no memory. */
+bool vmq_dp_view_make_slots(struct vmq_dp_view *view, uint16_t n_slots, int socket_id);
 
 /** With its classifier. NULL is allowed. For a view that was never published. */
 void vmq_dp_view_free(struct vmq_dp_view *view);
@@ -404,6 +460,75 @@ void vmq_dp_source_free(struct vmq_dp_source *source);
  * The worker also flushes its cache of the source's pool when it sees a new view.
  */
 void vmq_dp_source_publish(struct vmq_dp_source *source, struct vmq_dp_view *view);
+
+/**
+ * A slot of hardware queues: Rx queues of the port that the NIC puts one VM's frames into,
+ * received into that VM's memory. Its worker confirms by the source's view that they are
+ * the VM's; others go the way that software says.
+ */
+struct vmq_dp_hw;
+
+struct vmq_dp_hw_params {
+	struct vmq_dp_source *source; /**< Of the adapter. */
+	uint16_t slot; /**< Its number in views. */
+	uint16_t port_id;
+	uint16_t rx_queue, n_rx_queues;
+	/**
+	 * The NIC gives each slot a copy of broadcast and multicast frames that the default
+	 * queue has too (VMDq pools): they are let go.
+	 */
+	bool replicates;
+	struct rte_mempool *pool; /**< What they receive into. */
+	int socket_id;
+};
+
+/** Nobody polls it. */
+#define VMQ_DP_NO_WORKER UINT16_MAX
+
+/** @return NULL with rte_errno ENOMEM. Not polled: VMQ_DP_NO_WORKER. */
+struct vmq_dp_hw *vmq_dp_hw_create(struct vmq_datapath *dp, const struct vmq_dp_hw_params *params);
+
+/** Free. No worker may use it any more. NULL is allowed. */
+void vmq_dp_hw_free(struct vmq_dp_hw *hw);
+
+/**
+ * Say which worker polls it. From one to another: nobody, vmq_datapath_synchronize(), then
+ * the new one, who must have it in its assignment.
+ */
+void vmq_dp_hw_give(struct vmq_dp_hw *hw, uint16_t worker);
+
+struct vmq_dp_hw_stats {
+	uint64_t received; /**< All that the NIC has put there: the sum of the rest. */
+	uint64_t confirmed; /**< Its VM's. */
+	uint64_t misplaced; /**< Of other queues, and taken there. */
+	uint64_t replicas; /**< Copies of what the default queue has. */
+	uint64_t stale; /**< Of the VM that had the slot before. */
+};
+
+/** Any thread. */
+void vmq_dp_hw_stats_get(const struct vmq_dp_hw *hw, struct vmq_dp_hw_stats *stats);
+
+/** How far a ring of the NIC was emptied at some moment. */
+struct vmq_dp_mark {
+	uint64_t received;
+	uint64_t shorts;
+};
+
+/** Any thread. */
+void vmq_dp_source_mark(const struct vmq_dp_source *source, struct vmq_dp_mark *mark);
+void vmq_dp_hw_mark(const struct vmq_dp_hw *hw, struct vmq_dp_mark *mark);
+
+/**
+ * Has all that was in the ring at the mark been received? It may still be gathered: until
+ * vmq_datapath_synchronize() after a new view. Any thread.
+ *
+ * @param ring
+ *   Descriptors of the ring.
+ */
+bool vmq_dp_source_drained(const struct vmq_dp_source *source, const struct vmq_dp_mark *mark,
+	uint32_t ring);
+bool vmq_dp_hw_drained(const struct vmq_dp_hw *hw, const struct vmq_dp_mark *mark,
+	uint32_t ring);
 
 /** What an adapter's queues send on: the Tx queues of its port. */
 struct vmq_dp_uplink;
@@ -451,6 +576,8 @@ struct vmq_dp_assignment {
 	uint16_t n_senders;
 	struct vmq_dp_uplink *const *uplinks; /**< All there are. */
 	uint16_t n_uplinks;
+	struct vmq_dp_hw *const *hw; /**< Slots that it polls. */
+	uint16_t n_hw;
 };
 
 /**

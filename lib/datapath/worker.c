@@ -57,6 +57,8 @@ turn(struct worker *worker, const struct work *work)
 
 	for (i = 0; i < work->n_sources; i++)
 		received += source_poll(work->sources[i], worker);
+	for (i = 0; i < work->n_hw; i++)
+		received += hw_source_poll(work->hw[i], worker);
 	for (i = 0; i < work->n_queues; i++)
 		if (queue_is_served_by(work->queues[i], VMQ_SERVE_OTHER))
 			served += queue_serve(work->queues[i]);
@@ -133,6 +135,8 @@ flush_all(struct worker *worker, const struct work *work)
 		/* Its view may be freed now, and another one come to the same address. */
 		work->sources[i]->seen = NULL;
 	}
+	for (i = 0; work != NULL && i < work->n_hw; i++)
+		hw_source_leave(work->hw[i]);
 }
 
 static void

@@ -296,6 +296,18 @@ vmq_steer_slot_of(const struct vmq_steer *steer, uint32_t filter_id)
 }
 
 uint32_t
+vmq_steer_next(const struct vmq_steer *steer, uint32_t after)
+{
+	const struct user *user;
+	uint32_t next = 0;
+
+	TAILQ_FOREACH(user, &steer->users, next)
+		if (user->filter_id > after && (next == 0 || user->filter_id < next))
+			next = user->filter_id;
+	return next;
+}
+
+uint32_t
 vmq_steer_rules(const struct vmq_steer *steer)
 {
 	return steer->n_rules;

@@ -75,6 +75,28 @@ flow_add(void *arg, uint16_t port_id, const struct vmq_steer_request *request, v
 	return 0;
 }
 
+/* A driver without rte_flow says so at any time; what it takes shows when it has started. */
+static int
+flow_possible(void *arg, uint16_t port_id, struct vmq_error *err)
+{
+	const struct rte_flow_attr attr = {.ingress = 1};
+	const struct rte_flow_item pattern[] = {
+		{.type = RTE_FLOW_ITEM_TYPE_ETH},
+		{.type = RTE_FLOW_ITEM_TYPE_END},
+	};
+	const struct rte_flow_action_queue queue = {.index = 0};
+	const struct rte_flow_action actions[] = {
+		{.type = RTE_FLOW_ACTION_TYPE_QUEUE, .conf = &queue},
+		{.type = RTE_FLOW_ACTION_TYPE_END},
+	};
+	struct rte_flow_error error = {.message = NULL};
+
+	(void)arg;
+	if (rte_flow_validate(port_id, &attr, pattern, actions, &error) == -ENOSYS)
+		return vmq_error_errno(err, ENOTSUP, "its driver has no rte_flow");
+	return 0;
+}
+
 static int
 flow_del(void *arg, uint16_t port_id, const struct vmq_steer_request *request, void *handle,
 	struct vmq_error *err)
@@ -93,4 +115,5 @@ const struct vmq_steer_ops vmq_steer_flow = {
 	.steering = VMQ_STEERING_FLOW,
 	.add = flow_add,
 	.del = flow_del,
+	.possible = flow_possible,
 };

@@ -182,6 +182,32 @@ enum vmq_tag_action {
 void vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *const *packets,
 	uint16_t n, struct vmq_class *classes, uint16_t default_index);
 
+/** Most filters that struct vmq_exact can have. */
+#define VMQ_EXACT_MAX 4
+
+/**
+ * The filters of one queue that no other filter can be more specific than: for frames
+ * that a NIC has put into that queue, a look at these few keys confirms it.
+ */
+struct vmq_exact {
+	uint64_t keys[VMQ_EXACT_MAX];
+	uint16_t n;
+	uint16_t index; /**< vmq_classifier_queue.index of the queue. */
+	bool keep_tags;
+};
+
+/** @return false: not such a filter, or no room; a lookup then finds less. */
+bool vmq_exact_add(struct vmq_exact *exact, const struct vmq_filter_match *match);
+
+/**
+ * Look up a burst. Does not touch the packets.
+ *
+ * @return for how many packets, from the first on, the answer is in classes: the same as
+ *   vmq_classifier_lookup() gives. For the next one it has to be asked.
+ */
+uint16_t vmq_exact_lookup(const struct vmq_exact *exact, struct rte_mbuf *const *packets,
+	uint16_t n, struct vmq_class *classes);
+
 /**
  * Which queue a frame would go to: one lookup, as of a burst.
  *

@@ -87,6 +87,12 @@ struct vmq_steer_ops {
 	/** Remove a rule. @return 0 or -errno: the rule stays. */
 	int (*del)(void *arg, uint16_t port_id, const struct vmq_steer_request *request,
 		void *handle, struct vmq_error *err);
+	/**
+	 * Before the port is configured: can it do this at all? NULL: that shows later.
+	 *
+	 * @return 0, or -errno with the reason in err.
+	 */
+	int (*possible)(void *arg, uint16_t port_id, struct vmq_error *err);
 	/** Is it still there? NULL: nobody can tell. */
 	bool (*exists)(void *arg, uint16_t port_id, const struct vmq_steer_request *request,
 		void *handle);
@@ -154,6 +160,9 @@ int vmq_steer_del(struct vmq_steer *steer, uint32_t filter_id, struct vmq_error 
 
 /** Which slot a filter's rule leads to; -1: it has no rule. */
 int vmq_steer_slot_of(const struct vmq_steer *steer, uint32_t filter_id);
+
+/** The next filter with a rule after that id; 0 gives the first, and is the end. */
+uint32_t vmq_steer_next(const struct vmq_steer *steer, uint32_t after);
 
 /** How many rules the NIC has. */
 uint32_t vmq_steer_rules(const struct vmq_steer *steer);

@@ -183,6 +183,12 @@ vmq_port_sends_segments(const struct vmq_port *port)
 	return port->sends_segments;
 }
 
+uint16_t
+vmq_port_rx_descriptors(const struct vmq_port *port)
+{
+	return port->rx_descriptors;
+}
+
 int
 vmq_port_node(const struct vmq_port *port)
 {

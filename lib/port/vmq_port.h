@@ -123,6 +123,9 @@ uint16_t vmq_port_tx_queues(const struct vmq_port *port);
 /** Does it send packets of several segments? */
 bool vmq_port_sends_segments(const struct vmq_port *port);
 
+/** Descriptors of the default queue's ring. */
+uint16_t vmq_port_rx_descriptors(const struct vmq_port *port);
+
 /** NUMA node, or SOCKET_ID_ANY. */
 int vmq_port_node(const struct vmq_port *port);
 

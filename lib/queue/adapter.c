@@ -111,7 +111,7 @@ build_view(const struct vmq_adapter *adapter)
 		goto no_memory;
 	view->classifier = vmq_classifier_build(adapter->filters, classes,
 		(uint16_t)adapter->n_slots, node);
-	if (view->classifier == NULL)
+	if (view->classifier == NULL || !slots_fill_view(adapter, view, classes))
 		goto no_memory;
 	free(flood);
 	free(classes);
@@ -151,6 +151,21 @@ settle(struct vmq_adapter *adapter)
 enum vmq_status
 adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err)
 {
+	const bool changed = adapter->batch == 0 && adapter->unpublished;
+	enum vmq_status status = adapter_publish_view(adapter, err);
+
+	if (status == VMQ_STATUS_SUCCESS && changed && adapter->hardware.steer != NULL) {
+		if (slots_assign(adapter) < 0)
+			VMQ_LOG(WARNING, "adapter %s: no memory to tell the workers of its slots\n",
+				adapter->name);
+		rules_changed(adapter);
+	}
+	return status;
+}
+
+enum vmq_status
+adapter_publish_view(struct vmq_adapter *adapter, struct vmq_error *err)
+{
 	struct vmq_dp_view *view;
 
 	if (adapter->batch > 0 || !adapter->unpublished)
@@ -170,6 +185,8 @@ adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err)
 void
 vmq_adapter_begin(struct vmq_adapter *adapter)
 {
+	if (adapter->batch == 0)
+		rules_settle(adapter);
 	adapter->batch++;
 }
 
@@ -273,9 +290,10 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		goto fail;
 	}
 	queue_set_state(queue, VMQ_QUEUE_RUNNING);
-	ret = -vmq_port_start(adapter->port, vmq_pool_mempool(queue->pool), NULL, err);
+	ret = -hardware_start_port(adapter, &params->hardware, err);
 	if (ret != 0)
 		goto fail;
+	adapter->hardware.default_ring = vmq_port_rx_descriptors(adapter->port);
 	adapter->source = vmq_dp_source_create(host->dp, adapter->source_worker,
 		vmq_port_id(adapter->port), 0, vmq_pool_mempool(queue->pool));
 	if (adapter->source == NULL) {
@@ -296,6 +314,9 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		goto fail;
 	}
 	vmq_dp_queue_set_uplink(queue->dp, adapter->uplink);
+	ret = -hardware_start(adapter, err);
+	if (ret != 0)
+		goto fail;
 	vmq_port_link_get(adapter->port, &adapter->link);
 	adapter->unpublished = true;
 	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS) {
@@ -315,6 +336,7 @@ fail:
 	/* A worker that was told of the source before the failure must not poll it. */
 	host_assign(host);
 	vmq_datapath_synchronize(host->dp);
+	hardware_close(adapter);
 	if (adapter->port != NULL)
 		vmq_port_stop(adapter->port);
 	queue_close_path(queue);
@@ -369,6 +391,7 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 		VMQ_LOG(ERR, "adapter %s: no memory to take it from its worker\n", adapter->name);
 	vmq_datapath_synchronize(adapter->host->dp);
 	vmq_port_stats_get(adapter->port, &adapter->last_port);
+	hardware_close(adapter);
 	vmq_port_stop(adapter->port);
 	for (i = adapter->n_slots; i-- > 0;) {
 		queue = adapter->queues[i];
@@ -376,6 +399,7 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 			continue;
 		queue->state_at_halt = queue->state;
 		queue_set_state(queue, VMQ_QUEUE_DMA_STOPPED);
+		queue_end_change(queue);
 		queue_close_path(queue);
 		queue_set_state(queue, VMQ_QUEUE_FREEING);
 	}
@@ -394,6 +418,7 @@ end_queue(struct queue *queue)
 	if (queue->pool != NULL)
 		vmq_pool_cancel_retire(queue->pool);
 	freed = queue_close_memory(queue);
+	queue_leave_slot(queue, "its adapter is halted");
 	if (callback != NULL)
 		callback(queue->free_arg, queue->id,
 			freed ? VMQ_STATUS_SUCCESS : VMQ_STATUS_REQUEST_ABORTED);
@@ -418,6 +443,7 @@ vmq_adapter_free(struct vmq_adapter *adapter)
 	for (i = adapter->queues != NULL ? adapter->n_slots : 0; i-- > 0;)
 		if (adapter->queues[i] != NULL)
 			end_queue(adapter->queues[i]);
+	hardware_free(adapter);
 	vmq_dp_uplink_free(adapter->uplink);
 	vmq_dp_source_free(adapter->source);
 	leaked = vmq_shmem_destroy(adapter->shmem);

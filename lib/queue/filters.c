@@ -114,6 +114,10 @@ vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id, uint16_t 
 			from);
 	if (from == to)
 		return VMQ_STATUS_SUCCESS;
+	if (!rules_settle(adapter))
+		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
+			"filter %u: the last change of the NIC's rules is not over; try again",
+			filter_id);
 	next = next_state(destination, VMQ_EVENT_SET_FILTER);
 	if (next == VMQ_QUEUE_STATE_COUNT)
 		return queue_refuse(destination, VMQ_EVENT_SET_FILTER, err);

@@ -68,6 +68,15 @@ vmq_host_fd(const struct vmq_host *host)
 }
 
 uint64_t
+host_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t
 host_now_ms(void)
 {
 	struct timespec now;
@@ -94,6 +103,9 @@ adapter_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 		}
 	}
 	adapter_look_at_links(adapter, now_ms);
+	slots_progress(adapter, now_ms);
+	promote_progress(adapter, now_ms);
+	rules_progress(adapter);
 	/* A new view, if only as a sign to the worker to flush its cache. */
 	queue = adapter->queues[VMQ_DEFAULT_QUEUE_ID];
 	if (queue->pool != NULL && vmq_pool_is_retiring(queue->pool)) {
@@ -114,6 +126,10 @@ vmq_host_progress(struct vmq_host *host)
 	STAILQ_FOREACH(adapter, &host->adapters, next)
 		if (!adapter->halted)
 			adapter_progress(adapter, now_ms);
+	/* Frames wait while the NIC's rules change. */
+	STAILQ_FOREACH(adapter, &host->adapters, next)
+		if (adapter->hardware.step != RULES_IDLE)
+			host->quiet = false;
 	vmq_datapath_reclaim(host->dp);
 }
 
@@ -164,28 +180,36 @@ assign_worker(struct vmq_host *host, uint16_t worker)
 	struct vmq_dp_source **sources;
 	struct vmq_dp_uplink **uplinks;
 	struct vmq_adapter *adapter;
+	struct vmq_dp_hw **hw;
+	uint32_t n_hw = 0;
 	uint32_t n_sources = 0, n_queues = 0, n_senders = 0, n_uplinks = 0, i;
 	int ret = -ENOMEM;
 
 	STAILQ_FOREACH(adapter, &host->adapters, next) {
 		n_sources++;
 		n_queues += adapter->n_slots;
+		n_hw += adapter->hardware.n_slots;
 	}
 	sources = calloc(n_sources + 1, sizeof(*sources));
 	uplinks = calloc(n_sources + 1, sizeof(*uplinks));
 	queues = calloc(n_queues + 1, sizeof(*queues));
 	senders = calloc(n_queues + 1, sizeof(*senders));
-	if (sources == NULL || uplinks == NULL || queues == NULL || senders == NULL)
+	hw = calloc(n_hw + 1, sizeof(*hw));
+	if (hw == NULL || sources == NULL || uplinks == NULL || queues == NULL || senders == NULL)
 		goto out;
 
 	n_sources = 0;
 	n_queues = 0;
+	n_hw = 0;
 	STAILQ_FOREACH(adapter, &host->adapters, next) {
 		if (adapter->halted)
 			continue;
 		if (adapter->source_worker == worker)
 			sources[n_sources++] = adapter->source;
 		uplinks[n_uplinks++] = adapter->uplink;
+		for (i = 0; i < adapter->hardware.n_slots; i++)
+			if (adapter->hardware.slots[i].worker == worker)
+				hw[n_hw++] = adapter->hardware.slots[i].hw;
 		for (i = 0; i < adapter->n_slots; i++) {
 			if (is_remote(adapter, adapter->queues[i], worker))
 				queues[n_queues++] = adapter->queues[i]->dp;
@@ -202,9 +226,12 @@ assign_worker(struct vmq_host *host, uint16_t worker)
 		.n_senders = (uint16_t)n_senders,
 		.uplinks = uplinks,
 		.n_uplinks = (uint16_t)n_uplinks,
+		.hw = hw,
+		.n_hw = (uint16_t)n_hw,
 	});
 out:
 	free(sources);
+	free(hw);
 	free(uplinks);
 	free(queues);
 	free(senders);

@@ -31,6 +31,12 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	if (queue->backend != NULL)
 		vmq_backend_link_get(queue->backend, &info->backend_link);
 	info->completing = queue->completing;
+	info->priority = queue->priority;
+	info->slot = queue->slot != NULL ? queue->slot->number : -1;
+	info->hardware_why = queue->hardware_why;
+	info->rule_why = queue->rule_why;
+	if (queue->slot != NULL && queue->slot->hw != NULL)
+		vmq_dp_hw_stats_get(queue->slot->hw, &info->hardware);
 	if (queue->state == VMQ_QUEUE_FREEING) {
 		info->freeing_ms = host_now_ms() - queue->freeing_since_ms;
 		info->missing = queue_missing(queue);
@@ -66,6 +72,7 @@ vmq_queue_params_get(const struct vmq_adapter *adapter, uint16_t id,
 		.memory = queue->memory,
 		.keep_tags = queue->keep_tags,
 		.allow_spoofing = !queue->anti_spoof,
+		.priority = queue->priority,
 		.receive_only = queue->receive_only,
 		.broadcast = queue->broadcast,
 		.backend = queue->backend_params,

@@ -57,6 +57,7 @@ queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_pa
 	queue->anti_spoof = !params->allow_spoofing;
 	queue->receive_only = params->receive_only;
 	queue->broadcast = params->broadcast;
+	queue->priority = params->priority;
 	queue->backend_params.type = params->backend.type;
 	copied = copy_string(&queue->name, params->name);
 	copied &= copy_string(&queue->vm, params->vm);
@@ -163,6 +164,7 @@ vmq_queue_allocate(struct vmq_adapter *adapter, const struct vmq_queue_params *p
 		return vmq_error_set(err, VMQ_STATUS_RESOURCES,
 			"queue %s: no memory for its record", params->name);
 	*slot = queue;
+	queue_take_slot(queue);
 	queue_set_state(queue, vmq_queue_next_state(queue->state, VMQ_EVENT_ALLOCATE_QUEUE));
 	return VMQ_STATUS_SUCCESS;
 }

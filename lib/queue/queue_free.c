@@ -21,7 +21,11 @@ release_done(struct vmq_job *job)
 	const uint16_t id = queue->id;
 
 	queue_set_state(queue, vmq_queue_next_state(queue->state, VMQ_EVENT_RESOURCES_FREED));
+	queue_leave_slot(queue, "it is freed");
 	adapter->queues[id] = NULL;
+	if (!adapter->halted && slots_assign(adapter) < 0)
+		VMQ_LOG(WARNING, "adapter %s: no memory to tell the workers of its slots\n",
+			adapter->name);
 	queue_destroy(queue);
 	if (callback != NULL)
 		callback(arg, id, VMQ_STATUS_SUCCESS);
@@ -31,7 +35,8 @@ void
 queue_free_progress(struct queue *queue)
 {
 	/* A block on its way to or from the helper thread comes to rest by itself. */
-	if (queue->state != VMQ_QUEUE_FREEING || queue->releasing || queue->completing)
+	if (queue->state != VMQ_QUEUE_FREEING || queue->releasing || queue->completing ||
+		queue->change != NULL)
 		return;
 	if (queue_missing(queue) > 0) {
 		/* What the VM has sent may lie in the port's rings. */
@@ -77,6 +82,15 @@ vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, vmq_free_callback *call
 	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS)
 		return VMQ_STATUS_RESOURCES;
 	queue->abort = true;
+	queue_end_change(queue);
+	if (queue->slot != NULL && queue->dp != NULL) {
+		/* What still comes to its slot is nobody's. */
+		adapter->unpublished = true;
+		if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS) {
+			queue->abort = false;
+			return VMQ_STATUS_RESOURCES;
+		}
+	}
 	if (queue->dp != NULL) {
 		if (host_assign(adapter->host) < 0) {
 			queue->abort = false;

@@ -99,19 +99,49 @@ make_pool(struct queue *queue, enum vmq_shmem_usage usage, uint32_t buffers, uin
 	return pool;
 }
 
+struct vmq_pool *
+queue_make_pool(struct queue *queue, struct vmq_error *err)
+{
+	return make_pool(queue, VMQ_SHMEM_RECEIVE, queue->memory.buffers, queue->memory.limit,
+		queue->memory.buffer_size, err);
+}
+
+void
+queue_watch_pool(struct queue *queue)
+{
+	struct vmq_pool_demand demand = queue->memory.demand;
+
+	if (demand.low == 0 && demand.high == 0 && demand.step == 0)
+		demand = vmq_pool_demand_default(queue->memory.buffers);
+	vmq_pool_set_demand(queue->pool, &demand);
+	vmq_pool_set_callback(queue->pool, on_pool_event, queue);
+}
+
+void
+queue_use_slot_pool(struct queue *queue)
+{
+	queue->pool = queue->slot->pool;
+	queue_watch_pool(queue);
+}
+
 enum vmq_status
 queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err)
 {
 	const struct vmq_queue_memory *memory = &queue->memory;
-	struct vmq_pool_demand demand = memory->demand;
+	enum vmq_status status;
 
-	queue->pool = make_pool(queue, VMQ_SHMEM_RECEIVE, buffers, memory->limit,
-		memory->buffer_size, err);
-	if (queue->pool == NULL)
-		return rte_errno == ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE;
-	if (demand.low == 0 && demand.high == 0 && demand.step == 0)
-		demand = vmq_pool_demand_default(memory->buffers);
-	vmq_pool_set_demand(queue->pool, &demand);
+	if (queue->slot != NULL) {
+		status = slot_open_memory(queue->slot, queue, buffers, err);
+		if (status != VMQ_STATUS_SUCCESS)
+			return status;
+		queue_use_slot_pool(queue);
+	} else {
+		queue->pool = make_pool(queue, VMQ_SHMEM_RECEIVE, buffers, memory->limit,
+			memory->buffer_size, err);
+		if (queue->pool == NULL)
+			return rte_errno == ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE;
+		queue_watch_pool(queue);
+	}
 	if (!vmq_backend_type_receives(queue->backend_params.type))
 		return VMQ_STATUS_SUCCESS;
 	queue->xmit_pool = make_pool(queue, VMQ_SHMEM_XMIT, XMIT_BUFFERS, XMIT_BUFFERS,
@@ -132,8 +162,9 @@ queue_open_path(struct queue *queue, struct vmq_error *err)
 		.worker = queue->worker,
 		.pool = vmq_pool_mempool(queue->pool),
 		.limit = queue->memory.limit,
-		.received_into_pool = queue->id == VMQ_DEFAULT_QUEUE_ID,
-		.reserve = VMQ_GATHER_MAX,
+		.received_into_pool = queue->id == VMQ_DEFAULT_QUEUE_ID || queue->slot != NULL,
+		.reserve = queue->slot != NULL ? slot_reserve() : VMQ_GATHER_MAX,
+		.receiver = queue->slot != NULL ? queue->worker : queue->adapter->source_worker,
 		.socket_id = node,
 		.n_workers = vmq_datapath_workers(queue->adapter->host->dp),
 		.xmit_pool = queue_transmits(queue) ? vmq_pool_mempool(queue->xmit_pool) : NULL,
@@ -201,15 +232,27 @@ pool_missing(const struct vmq_pool *pool)
 uint32_t
 queue_missing(const struct queue *queue)
 {
-	return pool_missing(queue->pool) + pool_missing(queue->xmit_pool);
+	const bool in_slot = queue->slot != NULL && queue->pool == queue->slot->pool;
+
+	return (in_slot ? slot_missing(queue->slot) : pool_missing(queue->pool)) +
+		pool_missing(queue->left_pool) + pool_missing(queue->xmit_pool);
 }
 
 bool
 queue_close_memory(struct queue *queue)
 {
-	if (vmq_pool_destroy(queue->pool, NULL) < 0)
+	if (queue->slot != NULL && queue->pool == queue->slot->pool) {
+		/* It stays with the NIC's ring. */
+		if (slot_missing(queue->slot) > 0)
+			return false;
+		slot_close_memory(queue->slot);
+	} else if (vmq_pool_destroy(queue->pool, NULL) < 0) {
 		return false;
+	}
 	queue->pool = NULL;
+	if (vmq_pool_destroy(queue->left_pool, NULL) < 0)
+		return false;
+	queue->left_pool = NULL;
 	if (vmq_pool_destroy(queue->xmit_pool, NULL) < 0)
 		return false;
 	queue->xmit_pool = NULL;

@@ -34,6 +34,18 @@ struct queue {
 	bool broadcast;
 	struct vmq_backend_params backend_params; /* strings are the queue's own */
 	uint32_t n_filters;
+	uint8_t priority;
+
+	/* slots.c, promote.c */
+	struct slot *slot; /* of the hardware; NULL: it is steered in software */
+	char hardware_why[256]; /* why it has none; "" if it has one */
+	char rule_why[256]; /* why a filter of it has no rule */
+	bool held; /* one way of its packets, for the present step of the rules */
+	bool leaving_hardware; /* its rules go, and its ring is emptied */
+	bool demoted; /* by hand: it is not promoted of itself */
+	struct change *change; /* under way */
+	struct vmq_pool *left_pool; /* what it had before, while packets are out of it */
+	uint64_t last_received;
 
 	/* From completion to freeing. */
 	struct vmq_pool *pool;
@@ -57,6 +69,49 @@ struct queue {
 	bool releasing; /* the job is under way */
 };
 
+/* Rx queues of the port beside the default one. */
+struct slot {
+	uint16_t number;
+	struct vmq_adapter *adapter;
+	struct queue *queue; /* whose it is; NULL: it is parked */
+	struct vmq_pool *pool;
+	struct vmq_dp_hw *hw;
+	uint16_t worker; /* that polls it */
+	uint32_t ring_buffers; /* that its rings take */
+	uint32_t parked_buffers; /* the least that it needs */
+	uint32_t buffer_size;
+	/* rules.c */
+	struct vmq_dp_mark mark;
+	bool draining; /* a rule that led here was removed in this step */
+	/* While it is parked: when to give memory back, or until when a try to do so lasts. */
+	uint64_t shrink_ms;
+	bool shrinking;
+};
+
+enum rules_step {
+	RULES_IDLE,
+	RULES_REMOVED, /* until the slots' rings are empty */
+	RULES_MADE, /* until the default ring is empty */
+};
+
+struct hardware {
+	enum vmq_steering asked, steering;
+	char why_not[VMQ_STEERING_COUNT][256];
+	struct vmq_steer *steer; /* NULL: software */
+	uint32_t limit; /* of a queue that can have a slot */
+	uint16_t n_slots;
+	struct slot *slots;
+	/* rules.c */
+	bool rules_changed; /* filters or slots have, since the rules were looked at */
+	enum rules_step step;
+	uint64_t step_since_us;
+	bool marked;
+	struct vmq_dp_mark mark; /* of the default ring */
+	uint32_t default_ring; /* its descriptors */
+	uint64_t retry_ms; /* no rule is asked for before */
+	uint64_t promote_ms; /* when to look for queues to promote */
+};
+
 struct vmq_adapter {
 	STAILQ_ENTRY(vmq_adapter) next;
 	struct vmq_host *host;
@@ -69,6 +124,7 @@ struct vmq_adapter {
 	struct vmq_dp_uplink *uplink;
 	uint16_t source_worker;
 	uint16_t mtu;
+	struct hardware hardware;
 	struct vmq_port_link link; /* as it was indicated */
 	uint64_t look_ms; /* when links are looked at again */
 	struct vmq_port_stats last_port; /* what the port counted until it was closed */
@@ -105,12 +161,15 @@ bool load_progress(struct vmq_host *host, uint64_t now_ms);
 struct queue *adapter_queue(const struct vmq_adapter *adapter, uint32_t id);
 /* Publish what has changed, unless a batch is open. */
 enum vmq_status adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err);
+/* The same, without a look at the rules. */
+enum vmq_status adapter_publish_view(struct vmq_adapter *adapter, struct vmq_error *err);
 void adapter_indicate(struct vmq_adapter *adapter, enum vmq_indication indication,
 	uint16_t queue_id, uint32_t value);
 
 /* host.c: hand out the work anew to all workers. Returns 0 or -ENOMEM. */
 int host_assign(struct vmq_host *host);
 uint64_t host_now_ms(void);
+uint64_t host_now_us(void);
 
 /* queue.c */
 struct queue *queue_create(struct vmq_adapter *adapter, uint16_t id,
@@ -144,6 +203,63 @@ void queue_close_path(struct queue *queue);
 uint32_t queue_missing(const struct queue *queue);
 /* Free the pools. Returns false while packets are out, or memory is on its way. */
 bool queue_close_memory(struct queue *queue);
+
+/* Make a queue's packet pool in software. Control thread or helper thread. */
+struct vmq_pool *queue_make_pool(struct queue *queue, struct vmq_error *err);
+/* Marks and indications of the pool that the queue has. */
+void queue_watch_pool(struct queue *queue);
+/* The pool of its slot is the queue's from now on. */
+void queue_use_slot_pool(struct queue *queue);
+
+/* hardware.c: choose who steers and start the port; then, with a source, the rest. */
+int hardware_start_port(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *params,
+	struct vmq_error *err);
+int hardware_start(struct vmq_adapter *adapter, struct vmq_error *err);
+/* Remove all rules, before the port stops; and free the slots, once it is closed. */
+void hardware_close(struct vmq_adapter *adapter);
+void hardware_free(struct vmq_adapter *adapter);
+
+/* slots.c */
+int slot_open(struct slot *slot, uint32_t limit, struct vmq_error *err);
+void slot_close(struct slot *slot);
+bool slot_is_free(const struct slot *slot);
+struct slot *slot_find_free(struct vmq_adapter *adapter);
+/* Packets that are out of its memory and not in the NIC's ring. */
+uint32_t slot_missing(const struct slot *slot);
+uint32_t slot_reserve(void);
+/* Can it ever have a slot? If not, hardware_why says why. */
+bool queue_may_have_slot(struct queue *queue);
+/* Give a new queue a slot if there is one for it. */
+void queue_take_slot(struct queue *queue);
+void queue_take_free_slot(struct queue *queue, struct slot *slot);
+void queue_leave_slot(struct queue *queue, const char *why);
+/* Its pool is the queue's, with that many buffers; and is not. Any one thread. */
+enum vmq_status slot_open_memory(struct slot *slot, const struct queue *queue, uint32_t buffers,
+	struct vmq_error *err);
+void slot_close_memory(struct slot *slot);
+void slots_progress(struct vmq_adapter *adapter, uint64_t now_ms);
+/* Have each slot polled by its queue's worker. Returns 0 or -ENOMEM. */
+int slots_assign(struct vmq_adapter *adapter);
+/* Tell a view who has which slot. Returns false without memory. */
+bool slots_fill_view(const struct vmq_adapter *adapter, struct vmq_dp_view *view,
+	const struct vmq_classifier_queue *classes);
+
+/* rules.c: have the NIC's rules follow; go on with it; does one lead to a slot? */
+void rules_changed(struct vmq_adapter *adapter);
+void rules_progress(struct vmq_adapter *adapter);
+/*
+ * Before a filter goes to another queue: frames of it may still be on their way by a change
+ * of the rules that is not over. Waits for its end, briefly; returns false if it did not come.
+ */
+bool rules_settle(struct vmq_adapter *adapter);
+bool rules_lead_to(const struct vmq_adapter *adapter, const struct slot *slot);
+
+/* promote.c */
+void promote_progress(struct vmq_adapter *adapter, uint64_t now_ms);
+/* The last rule of a queue that leaves the hardware is gone, and its ring empty. */
+void queue_left_hardware(struct queue *queue);
+/* A queue is to be freed, or its adapter halted. */
+void queue_end_change(struct queue *queue);
 
 /* links.c: tell of links that have come or gone, if it is time to look. */
 void adapter_look_at_links(struct vmq_adapter *adapter, uint64_t now_ms);

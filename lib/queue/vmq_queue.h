@@ -165,14 +165,30 @@ struct vmq_queue_params {
 	bool allow_spoofing;
 	/** Copies of broadcast and multicast frames of its VLANs come to it. */
 	bool broadcast;
+	uint8_t priority; /**< Who gets a hardware queue when there are too few: the highest. */
 	bool receive_only; /**< Take nothing from its backend: a mirror or a loopback. */
 	/** Type, file and device are read; strings are copied. */
 	struct vmq_backend_params backend;
 };
 
+/** Steering in hardware; all zero: as much as there is, with no slot: software. */
+struct vmq_adapter_hardware {
+	enum vmq_steering steering;
+	uint16_t slots; /**< Most hardware queues; each is parked with memory for its ring. */
+	uint16_t rx_descriptors; /**< Of each one's ring. */
+	uint32_t buffer_size; /**< Only queues with buffers of this size can have one, */
+	uint32_t limit; /**< and with a limit of at most this many. */
+	const uint16_t *vlans; /**< VMDq: the NIC is to test these, and only these. */
+	uint16_t n_vlans;
+	/** Instead of the driver of that steering, for tests. */
+	const struct vmq_steer_ops *ops;
+	void *ops_arg;
+};
+
 struct vmq_adapter_params {
 	const char *name; /**< Copied. */
 	struct vmq_port_params port;
+	struct vmq_adapter_hardware hardware;
 	size_t memory_limit_bytes; /**< Of all queues; 0: no limit. */
 	const struct vmq_shmem_provider *provider; /**< NULL: DPDK memzones. */
 	void *provider_arg;
@@ -319,6 +335,8 @@ enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id,
 #define VMQ_QUEUE_CHANGE_WORKER (UINT32_C(1) << 0)
 #define VMQ_QUEUE_CHANGE_BUFFERS (UINT32_C(1) << 1)
 #define VMQ_QUEUE_CHANGE_NAME (UINT32_C(1) << 2)
+/** Only told, never asked for: hardware or software. */
+#define VMQ_QUEUE_CHANGE_STEERING (UINT32_C(1) << 31)
 
 /**
  * QUEUE_PARAMETERS set. Another worker takes over with nothing lost and in order;
@@ -329,6 +347,30 @@ enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id,
  */
 enum vmq_status vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 	const struct vmq_queue_params *params, struct vmq_error *err);
+
+/** The end of a promotion or demotion. */
+typedef void vmq_change_callback(void *arg, uint16_t id, enum vmq_status status,
+	const struct vmq_error *err);
+
+/**
+ * Give a running queue a free slot of the hardware: nothing is lost and nothing overtakes.
+ * Its memory becomes the slot's. The callback says that it has the slot; the NIC's rules
+ * follow within milliseconds.
+ *
+ * @return VMQ_STATUS_PENDING; VMQ_STATUS_NOT_SUPPORTED: it cannot have one, err says why;
+ *   VMQ_STATUS_RESOURCES: none is free; VMQ_STATUS_NOT_ACCEPTED: it has one, or its last
+ *   change is not over; VMQ_STATUS_INVALID_PARAMETER.
+ */
+enum vmq_status vmq_queue_promote(struct vmq_adapter *adapter, uint16_t id,
+	vmq_change_callback *callback, void *arg, struct vmq_error *err);
+
+/**
+ * Steer a queue in software again. It is not promoted of itself any more.
+ *
+ * @return as vmq_queue_promote().
+ */
+enum vmq_status vmq_queue_demote(struct vmq_adapter *adapter, uint16_t id,
+	vmq_change_callback *callback, void *arg, struct vmq_error *err);
 
 /** SET_FILTER. @param filter_id receives the new filter's id. */
 enum vmq_status vmq_queue_set_filter(struct vmq_adapter *adapter, uint16_t id,
@@ -391,6 +433,11 @@ struct vmq_queue_info {
 	uint64_t freeing_ms;
 	uint32_t missing;
 	bool completing; /**< The helper thread is finding its memory. */
+	uint8_t priority;
+	int slot; /**< Of the hardware; -1: it is steered in software, */
+	const char *hardware_why; /**< and why. */
+	const char *rule_why; /**< Why a filter of it has no rule in the NIC; "" if all have. */
+	struct vmq_dp_hw_stats hardware; /**< Of its slot, since the adapter's start. */
 };
 
 /** @return false: no such queue. */

@@ -136,7 +136,9 @@ begin_growth(struct vmq_pool *pool, uint32_t buffers, struct vmq_error *err)
 		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
 			"queue %u: its memory is %s already", pool->params.queue_id,
 			pool->activity == POOL_GROWING ? "growing" : "giving a block back");
-	if (buffers == 0 || buffers > pool->params.limit - populated)
+	/* A pool that was given with a smaller limit may be over it. */
+	if (buffers == 0 || populated > pool->params.limit ||
+		buffers > pool->params.limit - populated)
 		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
 			"queue %u: %u more buffers on top of %u are not in 1 to the limit of %u",
 			pool->params.queue_id, buffers, populated, pool->params.limit);

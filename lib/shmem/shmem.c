@@ -285,6 +285,33 @@ vmq_shmem_allocate(struct vmq_shmem *shmem, const struct vmq_shmem_params *param
 }
 
 enum vmq_status
+vmq_shmem_give(struct vmq_shmem *shmem, const struct vmq_shmem_block *block, uint16_t queue_id,
+	struct vmq_error *err)
+{
+	enum vmq_status status = VMQ_STATUS_SUCCESS;
+	struct entry *entry;
+
+	pthread_mutex_lock(&shmem->lock);
+	TAILQ_FOREACH(entry, &shmem->entries, next)
+		if (entry->handle == block->allocation_handle)
+			break;
+	if (entry == NULL) {
+		status = vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
+			"adapter %s has no shared memory block %" PRIu64, shmem->name,
+			block->allocation_handle);
+	} else if (account_of(shmem, queue_id) == NULL) {
+		status = vmq_error_set(err, VMQ_STATUS_RESOURCES,
+			"no memory for the account of queue %u", queue_id);
+	} else {
+		count(shmem, entry->params.queue_id, 0, entry->memory.length_bytes);
+		entry->params.queue_id = queue_id;
+		count(shmem, queue_id, entry->memory.length_bytes, 0);
+	}
+	pthread_mutex_unlock(&shmem->lock);
+	return status;
+}
+
+enum vmq_status
 vmq_shmem_free(struct vmq_shmem *shmem, struct vmq_shmem_block *block, struct vmq_error *err)
 {
 	enum vmq_status status = VMQ_STATUS_INVALID_PARAMETER;

@@ -139,6 +139,16 @@ enum vmq_status vmq_shmem_allocate_async(struct vmq_shmem *shmem,
 	struct vmq_error *err);
 
 /**
+ * Give a block to another queue, with what it counts there. A queue's limit does not
+ * hold this up: the memory is there. Any thread.
+ *
+ * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_INVALID_PARAMETER: no such block;
+ *   VMQ_STATUS_RESOURCES: no memory for the queue's account; nothing has changed.
+ */
+enum vmq_status vmq_shmem_give(struct vmq_shmem *shmem, const struct vmq_shmem_block *block,
+	uint16_t queue_id, struct vmq_error *err);
+
+/**
  * Free a block, whole. Any thread.
  *
  * @param block
@@ -324,6 +334,24 @@ struct vmq_pool_demand vmq_pool_demand_default(uint32_t buffers);
 
 /** A demand by which a pool would grow and shrink in turn, or never, is refused. */
 enum vmq_status vmq_pool_demand_check(const struct vmq_pool_demand *demand, struct vmq_error *err);
+
+/**
+ * Give a pool with all its blocks to another queue, with another limit, which may be
+ * smaller than what it has: then it does not grow. Not while it is growing.
+ *
+ * @param limit
+ *   At most what the pool was made for.
+ * @return VMQ_STATUS_SUCCESS; VMQ_STATUS_INVALID_PARAMETER: a limit of 0, or over that;
+ *   VMQ_STATUS_NOT_ACCEPTED: it is growing or giving back; VMQ_STATUS_RESOURCES.
+ */
+enum vmq_status vmq_pool_give(struct vmq_pool *pool, uint16_t queue_id, uint32_t limit,
+	struct vmq_error *err);
+
+/** Most buffers that a pool can ever be given as a limit. */
+uint32_t vmq_pool_capacity(const struct vmq_pool *pool);
+
+/** Does an address lie in one of a pool's blocks? Control thread. */
+bool vmq_pool_has(const struct vmq_pool *pool, const void *address);
 
 /** Set the marks; must have been checked. */
 void vmq_pool_set_demand(struct vmq_pool *pool, const struct vmq_pool_demand *demand);
