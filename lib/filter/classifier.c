@@ -20,11 +20,28 @@
 #define PROBES_MAX 64
 #define TRIES_MAX 16
 
-/* An entry's value: index of the queue in bits 0 to 15, and flags. */
-#define VALUE_KEEP_TAGS (UINT32_C(1) << 16)
+/* Where a frame's outermost tag is. */
+enum tag_place {
+	TAG_NONE,
+	TAG_IN_FRAME,
+	TAG_STRIPPED, /* by the NIC */
+	TAG_CUT, /* in the frame, but the frame ends before the tag does */
+};
+
+/*
+ * An entry's value: index of the queue in bits 0 to 15, enum vmq_claim from bit 16 on, and
+ * from bit 24 on what to do with the tag, two bits for each place that it can be in.
+ */
+#define VALUE_CLAIM(claim) ((uint32_t)(claim) << 16)
+#define VALUE_TAG(place, action) ((uint32_t)(action) << (24 + 2 * (place)))
+/* What nothing claims stays, or becomes again, as it came. */
+#define VALUE_UNCLAIMED VALUE_TAG(TAG_STRIPPED, VMQ_TAG_INSERT)
 
 /* Bytes of a frame up to the inner EtherType of a tagged one. */
 #define TAGGED_HEADER_BYTES (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
+
+/* A table that is no larger than this needs no prefetching. */
+#define NEAR_BYTES 8192
 
 struct vmq_classifier {
 	struct key_table table;
@@ -44,7 +61,11 @@ fill(struct vmq_classifier *classifier, const struct vmq_filter_set *set,
 
 	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
 		const struct vmq_classifier_queue *queue = &queues[filter->queue_id];
-		uint32_t value = queue->index | (queue->keep_tags ? VALUE_KEEP_TAGS : 0);
+		uint32_t value = queue->index |
+			VALUE_CLAIM(filter->match.has_mac ? VMQ_CLAIM_MAC : VMQ_CLAIM_VLAN);
+
+		value |= queue->keep_tags ? VALUE_TAG(TAG_STRIPPED, VMQ_TAG_INSERT)
+					  : VALUE_TAG(TAG_IN_FRAME, VMQ_TAG_STRIP);
 
 		if (queue->active && key_table_insert(&classifier->table,
 			filter_match_key(&filter->match), value) > probes_max)
@@ -106,14 +127,6 @@ vmq_classifier_bytes(const struct vmq_classifier *classifier)
 	return classifier->bytes;
 }
 
-/* Where a frame's outermost tag is. */
-enum tag_place {
-	TAG_NONE,
-	TAG_IN_FRAME,
-	TAG_STRIPPED, /* by the NIC */
-	TAG_CUT, /* in the frame, but the frame ends before the tag does */
-};
-
 static inline bool
 is_tag(rte_be16_t ether_type)
 {
@@ -142,7 +155,7 @@ frame_key(const struct rte_mbuf *packet, uint8_t *place)
 		return 0;
 	if (unlikely(packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)) {
 		*place = TAG_STRIPPED;
-		return mac | (uint64_t)(packet->vlan_tci & RTE_VLAN_ID_MASK) << KEY_VLAN_SHIFT;
+		return mac | KEY_VLAN(packet->vlan_tci);
 	}
 	if (!is_tag(ether_type))
 		return mac | KEY_VLAN_UNTAGGED << KEY_VLAN_SHIFT;
@@ -152,7 +165,7 @@ frame_key(const struct rte_mbuf *packet, uint8_t *place)
 	}
 	*place = TAG_IN_FRAME;
 	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
-	return mac | (uint64_t)(rte_be_to_cpu_16(tci) & RTE_VLAN_ID_MASK) << KEY_VLAN_SHIFT;
+	return mac | KEY_VLAN(rte_be_to_cpu_16(tci));
 }
 
 static inline const struct key_entry *
@@ -177,33 +190,66 @@ find_less_specific(const struct vmq_classifier *classifier, uint64_t key)
 	return entry;
 }
 
+/* What is not in its first slot: further slots, then the less specific filters. */
+static const struct key_entry *
+search(const struct vmq_classifier *classifier, uint64_t key)
+{
+	const struct key_entry *entry;
+
+	if (key == 0)
+		return NULL;
+	entry = find(&classifier->table, key);
+	return entry != NULL ? entry : find_less_specific(classifier, key);
+}
+
 static inline struct vmq_class
-classify(const struct vmq_classifier *classifier, uint64_t key, uint32_t hash, uint8_t place,
+classify(const struct vmq_classifier *classifier, uint64_t key, uint8_t place,
 	uint16_t default_index)
 {
-	const struct key_entry *entry = NULL;
-	bool keep_tags;
+	const struct key_entry *entry =
+		&classifier->slots[key_table_hash(&classifier->table, key)];
+	uint32_t value;
 
 	/* Key 0 means an empty slot; an untagged frame for MAC 0 has that key, too. */
-	if (likely(key != 0)) {
-		entry = key_table_find(&classifier->table, hash, key);
-		if (unlikely(entry == NULL))
-			entry = find_less_specific(classifier, key);
-	}
-	if (entry == NULL)
-		return (struct vmq_class){
-			.index = default_index,
-			.tag = place == TAG_STRIPPED ? VMQ_TAG_INSERT : VMQ_TAG_LEAVE,
-		};
-
-	keep_tags = entry->value & VALUE_KEEP_TAGS;
+	if (unlikely(entry->key != key || key == 0))
+		entry = search(classifier, key);
+	value = likely(entry != NULL) ? entry->value : VALUE_UNCLAIMED | default_index;
 	return (struct vmq_class){
-		.index = (uint16_t)entry->value,
-		.claimed = (entry->key & KEY_MAC_MASK) != 0 ? VMQ_CLAIM_MAC : VMQ_CLAIM_VLAN,
-		.tag = place == TAG_IN_FRAME && !keep_tags ? VMQ_TAG_STRIP
-			: place == TAG_STRIPPED && keep_tags ? VMQ_TAG_INSERT
-							     : VMQ_TAG_LEAVE,
+		.index = (uint16_t)value,
+		.claimed = (uint8_t)(value >> 16),
+		.tag = value >> (24 + 2 * place) & 3,
 	};
+}
+
+/*
+ * Read the keys of a burst of ordinary frames, tagged or not, without a branch. Returns
+ * false if one is not: too short, or its tag was stripped by the NIC.
+ */
+static inline bool
+ordinary_keys(struct rte_mbuf *const *packets, uint16_t n, uint64_t *keys, uint8_t *places)
+{
+	const uint64_t tpids[] = {
+		(uint64_t)RTE_BE16(RTE_ETHER_TYPE_VLAN), (uint64_t)RTE_BE16(RTE_ETHER_TYPE_QINQ)};
+	uint64_t first, second, special = 0;
+	const struct rte_mbuf *packet;
+	uint16_t ether_type, i;
+	bool tagged;
+
+	for (i = 0; i < n; i++) {
+		packet = packets[i];
+		memcpy(&first, rte_pktmbuf_mtod(packet, const uint8_t *), sizeof(first));
+		memcpy(&second, rte_pktmbuf_mtod_offset(packet, const uint8_t *, sizeof(first)),
+			sizeof(second));
+		first = rte_le_to_cpu_64(first);
+		second = rte_le_to_cpu_64(second);
+		ether_type = rte_cpu_to_le_16((uint16_t)(second >> 32));
+		tagged = (ether_type == tpids[0]) | (ether_type == tpids[1]);
+		keys[i] = (first & KEY_MAC_MASK) | (second & (tagged ? KEY_TCI_MASK : 0));
+		places[i] = tagged ? TAG_IN_FRAME : TAG_NONE;
+		special |= (packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) |
+			(uint64_t)(packet->data_len < TAGGED_HEADER_BYTES);
+	}
+	return special == 0;
 }
 
 void
@@ -211,20 +257,21 @@ vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *
 	uint16_t n, struct vmq_class *classes, uint16_t default_index)
 {
 	uint64_t keys[VMQ_BURST];
-	uint32_t hashes[VMQ_BURST];
 	uint8_t places[VMQ_BURST];
 	uint16_t done, i, m;
 
 	for (done = 0; done < n; done += m) {
 		m = RTE_MIN((uint16_t)(n - done), (uint16_t)VMQ_BURST);
-		for (i = 0; i < m; i++) {
-			keys[i] = frame_key(packets[done + i], &places[i]);
-			hashes[i] = key_table_hash(&classifier->table, keys[i]);
-			rte_prefetch0(&classifier->table.slots[hashes[i]]);
-		}
+		if (unlikely(!ordinary_keys(packets + done, m, keys, places)))
+			for (i = 0; i < m; i++)
+				keys[i] = frame_key(packets[done + i], &places[i]);
+		/* A small table is in the first cache already. */
+		if (classifier->bytes > NEAR_BYTES)
+			for (i = 0; i < m; i++)
+				rte_prefetch0(&classifier->slots[key_table_hash(&classifier->table,
+					keys[i])]);
 		for (i = 0; i < m; i++)
-			classes[done + i] = classify(classifier, keys[i], hashes[i], places[i],
-				default_index);
+			classes[done + i] = classify(classifier, keys[i], places[i], default_index);
 	}
 }
 
@@ -235,9 +282,8 @@ vmq_classifier_find(const struct vmq_classifier *classifier, const struct rte_et
 	uint64_t key = 0;
 
 	memcpy(&key, mac->addr_bytes, sizeof(mac->addr_bytes));
-	key = rte_le_to_cpu_64(key) | (uint64_t)(vlan_id & RTE_VLAN_ID_MASK) << KEY_VLAN_SHIFT;
-	return classify(classifier, key, key_table_hash(&classifier->table, key), TAG_NONE,
-		default_index);
+	key = rte_le_to_cpu_64(key) | KEY_VLAN(vlan_id);
+	return classify(classifier, key, TAG_NONE, default_index);
 }
 
 int

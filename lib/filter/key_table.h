@@ -11,9 +11,10 @@
  * addressing, linear probing, at most half full. The control plane finds equal
  * filters with it, and the classifier is one.
  *
- * Key: the destination MAC as a frame carries it in bits 0 to 47 (little endian
- * load), the VLAN code in bits 48 to 63. A VLAN-alone filter has MAC 0, which no
- * other filter can have; so key 0 (MAC 0, untagged) is free to mean "empty".
+ * Key: the destination MAC as a frame carries it in bits 0 to 47, the VLAN code in bits
+ * 48 to 63, both as a little endian load finds them; so a frame's key is two loads and
+ * two masks. A VLAN-alone filter has MAC 0, which no other filter can have; so key 0
+ * (MAC 0, untagged) is free to mean "empty".
  */
 
 #include <stdbool.h>
@@ -27,7 +28,12 @@
 
 #define KEY_VLAN_SHIFT 48
 #define KEY_MAC_MASK ((UINT64_C(1) << KEY_VLAN_SHIFT) - 1)
-/* VLAN codes beside 1 to 4094, the ids themselves. */
+/* The VLAN id in bytes 8 to 15 of a tagged frame, priority and DEI left out. */
+#define KEY_TCI_MASK UINT64_C(0xff0f000000000000)
+/* The code of a VLAN id: as a frame carries it. */
+#define KEY_VLAN(id) \
+	((((uint64_t)(id) & 0xff) << 8 | ((uint64_t)(id) >> 8 & 0x0f)) << KEY_VLAN_SHIFT)
+/* Codes beside those of 1 to 4094. */
 #define KEY_VLAN_UNTAGGED UINT64_C(0)
 #define KEY_VLAN_ANY UINT64_C(0xffff)
 

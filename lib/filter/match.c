@@ -70,7 +70,7 @@ filter_match_key(const struct vmq_filter_match *match)
 	}
 	switch (match->vlan_test) {
 	case VMQ_VLAN_ID:
-		return key | (uint64_t)match->vlan_id << KEY_VLAN_SHIFT;
+		return key | KEY_VLAN(match->vlan_id);
 	case VMQ_VLAN_UNTAGGED:
 		return key | KEY_VLAN_UNTAGGED << KEY_VLAN_SHIFT;
 	default:

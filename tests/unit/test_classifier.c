@@ -444,20 +444,23 @@ chosen_against_the_hash(uint32_t i)
 	static uint64_t number;
 	uint64_t inverse = multiplier, key;
 	unsigned int step;
+	uint16_t vlan;
 
 	for (step = 0; step < 6; step++) /* Newton: each step doubles the right bits */
 		inverse *= 2 - multiplier * inverse;
 	assert_int_equal(inverse * multiplier, 1);
 	while (n < MANY) {
 		key = ++number * inverse;
-		if ((key & 1) != 0 || key >> 48 < 1 || key >> 48 > 4094)
+		/* The VLAN id is in the key as a frame carries it. */
+		vlan = (uint16_t)((key >> 48 & 0x0f) << 8 | key >> 56);
+		if ((key & 1) != 0 || (key >> 48 & 0xf0) != 0 || vlan < 1 || vlan > 4094)
 			continue;
 		chosen[n].has_mac = true;
 		/* The first byte on the wire is the lowest of the key. */
 		key = rte_cpu_to_le_64(key);
 		memcpy(chosen[n].mac.addr_bytes, &key, 6);
 		chosen[n].vlan_test = VMQ_VLAN_ID;
-		chosen[n].vlan_id = (uint16_t)(rte_le_to_cpu_64(key) >> 48);
+		chosen[n].vlan_id = vlan;
 		n++;
 	}
 	return chosen[i];
