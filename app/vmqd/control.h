@@ -17,6 +17,7 @@
 
 struct live;
 struct captures;
+struct state_file;
 struct metrics;
 
 struct control {
@@ -28,6 +29,7 @@ struct control {
 	struct metrics *metrics; /**< NULL: none. */
 	struct live *live;
 	struct captures *captures; /**< NULL: no socket. */
+	struct state_file *state; /**< NULL: no state file. */
 	struct vmq_rpc_lock *lock; /**< No other daemon runs on the document. */
 	struct vmq_rpc *rpc; /**< NULL: no socket. */
 	struct vmq_rpc_config config;

@@ -138,6 +138,7 @@ struct doc_control {
 	size_t n_owners;
 	uint32_t user_backends; /**< Bit n: users may have enum vmq_backend_type n. */
 	struct doc_control_limits limits;
+	char *state_file; /**< NULL: queues of the socket do not survive a restart. */
 };
 
 struct document {

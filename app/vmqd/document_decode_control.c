@@ -199,6 +199,17 @@ encode_limits(const struct document *doc, const struct doc_field *field __rte_un
 	return NULL;
 }
 
+static void
+decode_state_file(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	char **file = out;
+
+	doc_decode_text(r, at, value, field, file);
+	if (*file != NULL && ((*file)[0] != '/' || (*file)[strlen(*file) - 1] == '/'))
+		doc_finding_add(r->findings, at, field->expect, "is not the absolute path of a file");
+}
+
 /* socket and owners write two members each: they get the whole structure. */
 static const struct doc_field control_fields[] = {
 	{"socket", .decode = decode_socket, .encode = encode_socket, .expect = SOCKET_EXPECT,
@@ -215,6 +226,9 @@ static const struct doc_field control_fields[] = {
 	{"user_backends", .decode = decode_user_backends, .encode = encode_user_backends,
 		.expect = "types of backends such as [\"sink\", \"vhost-user\"]",
 		.offset = offsetof(struct doc_control, user_backends)},
+	{"state_file", .decode = decode_state_file, .encode = doc_encode_text,
+		.expect = "an absolute path such as \"/var/lib/vmqd/state.json\"",
+		.offset = offsetof(struct doc_control, state_file), .max = DOC_STATE_FILE_MAX},
 	{"limits", .decode = decode_limits, .encode = encode_limits,
 		.offset = offsetof(struct doc_control, limits)},
 };
@@ -260,4 +274,5 @@ doc_control_free(struct doc_control *control)
 	free(control->socket);
 	free(control->owner);
 	free(control->group);
+	free(control->state_file);
 }

@@ -178,6 +178,18 @@ doc_decode_filters(struct doc_reader *r, const struct doc_path *at, json_t *valu
 		decode_filter(r, DOC_INDEX(at, i), item, &queue->filters[i]);
 }
 
+bool
+doc_read_filter(json_t *value, struct vmq_filter_match *match)
+{
+	struct doc_findings findings = {0};
+	struct doc_reader r = {.findings = &findings};
+
+	*match = (struct vmq_filter_match){0};
+	decode_filter(&r, NULL, value, match);
+	doc_findings_free(&findings);
+	return doc_filter_known(match);
+}
+
 json_t *
 doc_encode_filters(const struct document *doc, const struct doc_field *field __rte_unused,
 	const void *in)

@@ -59,6 +59,9 @@
 /** Longest device string or argument, in bytes. */
 #define DOC_ARGUMENT_MAX 4095
 
+/** Longest path of the state file: others beside it have longer names. */
+#define DOC_STATE_FILE_MAX 4000
+
 /** Longest path of a Unix socket, in bytes without NUL (sockaddr_un). */
 #define DOC_SOCKET_PATH_MAX 107
 
@@ -277,6 +280,8 @@ void doc_decode_queues(struct doc_reader *r, const struct doc_path *at, json_t *
 /* document_decode_filter.c; out and in: struct doc_queue */
 void doc_decode_filters(struct doc_reader *r, const struct doc_path *at, json_t *value,
 	const struct doc_field *field, void *out);
+/** One filter alone. @return false: it is wrong. */
+bool doc_read_filter(json_t *value, struct vmq_filter_match *match);
 json_t *doc_encode_filters(const struct document *doc, const struct doc_field *field,
 	const void *in);
 

@@ -27,6 +27,7 @@
 #include "options.h"
 #include "report.h"
 #include "service.h"
+#include "state.h"
 #include "system.h"
 #include "telemetry.h"
 
@@ -130,6 +131,8 @@ on_progress(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	vmq_host_progress(control->system->host);
+	if (control->state != NULL)
+		state_progress(control->state);
 	if (live_progress(control->live))
 		delay = interval(PROGRESS_APPLY_MS / 1e3);
 	else
@@ -274,11 +277,18 @@ complain(const struct vmq_error *err)
 static int
 open_live(struct control *control, const char *file, struct vmq_error *err)
 {
+	const char *state_file = control->doc->control.state_file;
 	int ret;
 
 	control->live = live_create(control->system, file, wake, control);
 	if (control->live == NULL)
 		return vmq_error_errno(err, ENOMEM, "no memory for the control socket");
+	/* Before anybody can ask for anything. */
+	if (state_file != NULL) {
+		control->state = state_open(control->system, state_file, err);
+		if (control->state == NULL)
+			return -ENOMEM;
+	}
 	ret = control_open(control, err);
 	if (ret < 0 || control->rpc == NULL)
 		return ret;
@@ -317,6 +327,7 @@ serve(const struct document *doc, const struct options *options)
 	report_end(&report);
 	control_stop(&control);
 	live_stop(control.live);
+	state_close(control.state);
 	if (system_stop(&system) > 0)
 		status = EXIT_FAILURE;
 	if (status == EXIT_SUCCESS || report.table != NULL || report.json != NULL)

@@ -354,30 +354,13 @@ match_queues(struct planner *p)
 	json_decref(name);
 }
 
-/* What only one backend can have; "" for none. */
-static void
-backend_key(const struct doc_backend *backend, char *key, size_t size)
-{
-	char name[DOC_DEVICE_NAME_SIZE];
-
-	key[0] = '\0';
-	if (backend->file != NULL)
-		snprintf(key, size, "file %s", backend->file);
-	if (backend->socket != NULL)
-		snprintf(key, size, "socket %s", backend->socket);
-	if (backend->device != NULL) {
-		doc_device_name(backend->device, name);
-		snprintf(key, size, "device %s", name);
-	}
-}
-
 /* Backends of queues that go and are needed by queues that come. */
 static void
 find_collisions(struct planner *p)
 {
 	struct plan *plan = p->plan;
 	json_t *going = json_object();
-	char key[VMQ_OID_FILE_SIZE + 16];
+	char key[RUNNING_KEY_SIZE];
 	struct plan_queue *queue;
 	const json_t *place;
 	size_t i;
@@ -386,7 +369,7 @@ find_collisions(struct planner *p)
 		queue = &plan->queues[i];
 		if (queue->is_default || queue->wanted != NULL)
 			continue;
-		backend_key(&queue->was->backend, key, sizeof(key));
+		running_backend_key(&queue->was->backend, key);
 		if (key[0] != '\0' &&
 			json_object_set_new_nocheck(going, key, json_integer((json_int_t)i)) < 0)
 			p->no_memory = true;
@@ -395,7 +378,7 @@ find_collisions(struct planner *p)
 		queue = &plan->queues[i];
 		if (queue->is_default || queue->was != NULL)
 			continue;
-		backend_key(&queue->wanted->backend, key, sizeof(key));
+		running_backend_key(&queue->wanted->backend, key);
 		place = key[0] != '\0' ? json_object_get(going, key) : NULL;
 		if (place == NULL)
 			continue;

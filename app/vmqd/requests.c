@@ -259,9 +259,19 @@ request_allocate(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
 	const struct document *doc, const struct doc_queue *queue, uint16_t *id,
 	struct vmq_error *err)
 {
+	return request_allocate_with(adapter, owner, doc, queue, 0, 0, id, err);
+}
+
+int
+request_allocate_with(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const struct document *doc, const struct doc_queue *queue, uint32_t flags,
+	uint32_t port_id, uint16_t *id, struct vmq_error *err)
+{
 	struct vmq_oid_queue_parameters p;
 	int ret = request_parameters(doc, queue, &p, err);
 
+	p.flags = flags;
+	p.port_id = port_id;
 	if (ret == 0)
 		ret = make(adapter, owner, VMQ_OID_METHOD, VMQ_OID_ALLOCATE_QUEUE, &p, sizeof(p),
 			err);

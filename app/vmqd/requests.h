@@ -61,6 +61,11 @@ int request_allocate(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owne
 	const struct document *doc, const struct doc_queue *queue, uint16_t *id,
 	struct vmq_error *err);
 
+/** The same with flags and port id, which a document does not have. */
+int request_allocate_with(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner,
+	const struct document *doc, const struct doc_queue *queue, uint32_t flags,
+	uint32_t port_id, uint16_t *id, struct vmq_error *err);
+
 /** SET_FILTER. @return 0 or -errno with the reason in err. */
 int request_set_filter(struct vmq_oid_adapter *adapter, struct vmq_oid_owner *owner, uint16_t id,
 	const struct vmq_filter_match *match, struct vmq_error *err);

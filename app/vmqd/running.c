@@ -8,6 +8,7 @@
 
 #include <bsd/string.h>
 
+#include "document_private.h"
 #include "requests.h"
 #include "running.h"
 
@@ -121,6 +122,23 @@ running_as(const struct system *system, const struct doc_queue *queue, size_t ad
 		return vmq_error_errno(err, ENOMEM, "no memory to read the document");
 	same->adapter = adapter;
 	return 0;
+}
+
+const char *
+running_backend_key(const struct doc_backend *backend, char key[RUNNING_KEY_SIZE])
+{
+	char name[DOC_DEVICE_NAME_SIZE];
+
+	key[0] = '\0';
+	if (backend->file != NULL)
+		snprintf(key, RUNNING_KEY_SIZE, "file %s", backend->file);
+	if (backend->socket != NULL)
+		snprintf(key, RUNNING_KEY_SIZE, "socket %s", backend->socket);
+	if (backend->device != NULL) {
+		doc_device_name(backend->device, name);
+		snprintf(key, RUNNING_KEY_SIZE, "device %s", name);
+	}
+	return key;
 }
 
 void

@@ -46,6 +46,10 @@ int running_read(const struct system *system, struct running *running, struct vm
 int running_as(const struct system *system, const struct doc_queue *queue, size_t adapter,
 	struct doc_queue *same, struct vmq_error *err);
 
+/** What only one backend can have, such as "file /tmp/x"; "" for none. @return key */
+#define RUNNING_KEY_SIZE (VMQ_OID_FILE_SIZE + 16)
+const char *running_backend_key(const struct doc_backend *backend, char key[RUNNING_KEY_SIZE]);
+
 void running_free(struct running *running);
 
 #endif /* VMQD_RUNNING_H */

@@ -120,7 +120,7 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 			"/adapters/%zu", index);
 	if (vmq_oid_owner_create(system->requests[index], VMQ_OID_OWNER_CONFIG, false,
 			&system->owners[index], err) != VMQ_STATUS_SUCCESS ||
-		vmq_oid_owner_create(system->requests[index], SYSTEM_ADMINISTRATOR, true,
+		vmq_oid_owner_create(system->requests[index], VMQ_RPC_OWNER_ADMIN, true,
 			&system->administrators[index], err) != VMQ_STATUS_SUCCESS)
 		return fail_at(ENOMEM, err, "/adapters/%zu", index);
 	/* Nothing is published to the workers before all queues of the document are there. */

@@ -15,16 +15,13 @@
 
 #include "document.h"
 
-/** An owner that sees everything; it has nothing of its own. */
-#define SYSTEM_ADMINISTRATOR "vmqd"
-
 struct system {
 	const struct document *doc;
 	struct vmq_host *host;
 	struct vmq_adapter **adapters; /**< As in the document; n_adapters of them. */
 	struct vmq_oid_adapter **requests; /**< Where requests to each adapter go. */
 	struct vmq_oid_owner **owners; /**< "config" of each adapter. */
-	struct vmq_oid_owner **administrators; /**< "vmqd" of each: to see what others have. */
+	struct vmq_oid_owner **administrators; /**< "admin" of each: to see what others have. */
 	size_t n_adapters; /**< Started. */
 	unsigned int leaked; /**< Blocks that were, when adapters were freed. */
 	struct vmq_rpc_adapter *shown; /**< The same for the control socket. */

@@ -121,6 +121,7 @@ on_completed(void *arg, const struct vmq_queue_completion *items, uint16_t n)
 
 	(void)n;
 	status = answer(batch, items);
+	request->owner->adapter->changes++;
 	batch_free(batch);
 	request->complete(request, status);
 }

@@ -19,7 +19,14 @@ struct row {
 	/* Size of the output, if it does not depend on anything; the input's otherwise. */
 	uint16_t output;
 	const char *help;
+	bool changes; /* its method does more than answer */
 };
+
+uint64_t
+vmq_oid_changes(const struct vmq_oid_adapter *adapter)
+{
+	return adapter->changes;
+}
 
 #define QUERY(function) {[VMQ_OID_QUERY] = (function)}
 #define SET(function) {[VMQ_OID_SET] = (function)}
@@ -35,7 +42,8 @@ static const struct row table[] = {
 		.help = "which types of filters and queues are enabled"},
 	{VMQ_OID_ALLOCATE_QUEUE, "RECEIVE_FILTER_ALLOCATE_QUEUE", METHOD(oid_allocate_queue),
 		{VMQ_OID_QUEUE_PARAMETERS_SIZE_1, VMQ_OID_QUEUE_PARAMETERS_SIZE_2},
-		.help = "allocate a queue; it gets its memory with QUEUE_ALLOCATION_COMPLETE"},
+		.help = "allocate a queue; it gets its memory with QUEUE_ALLOCATION_COMPLETE",
+		.changes = true},
 	{VMQ_OID_FREE_QUEUE, "RECEIVE_FILTER_FREE_QUEUE", SET(oid_free_queue),
 		IN(vmq_oid_free_queue),
 		.help = "free a queue without filters; ends when its last packet is home"},
@@ -48,7 +56,8 @@ static const struct row table[] = {
 		.help = "read a queue's parameters, or change what its change flags name"},
 	{VMQ_OID_SET_FILTER, "RECEIVE_FILTER_SET_FILTER", METHOD(oid_set_filter),
 		IN(vmq_oid_filter_parameters),
-		.help = "set a filter on a queue: all its field tests must pass"},
+		.help = "set a filter on a queue: all its field tests must pass",
+		.changes = true},
 	{VMQ_OID_CLEAR_FILTER, "RECEIVE_FILTER_CLEAR_FILTER", SET(oid_clear_filter),
 		IN(vmq_oid_clear_filter),
 		.help = "clear a filter; after its last one a queue delivers nothing"},
@@ -60,7 +69,8 @@ static const struct row table[] = {
 		.help = "a filter's queue and field tests"},
 	{VMQ_OID_QUEUE_ALLOCATION_COMPLETE, "RECEIVE_FILTER_QUEUE_ALLOCATION_COMPLETE",
 		METHOD(oid_complete), IN(vmq_oid_allocation_complete_array),
-		.help = "give a batch of queues their memory, shared if there is too little"},
+		.help = "give a batch of queues their memory, shared if there is too little",
+		.changes = true},
 	{VMQ_OID_CURRENT_CAPABILITIES, "RECEIVE_FILTER_CURRENT_CAPABILITIES",
 		QUERY(oid_current_capabilities), .output = sizeof(struct vmq_oid_capabilities),
 		.help = "what is enabled now, in software and hardware together"},
@@ -248,8 +258,10 @@ vmq_oid_request(struct vmq_oid_adapter *adapter, struct vmq_oid_request *request
 		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED, "%s has no %s request",
 			row->name, type_names[request->type]);
 	status = check_buffer(request, row);
-	if (status == VMQ_STATUS_SUCCESS)
+	if (status == VMQ_STATUS_SUCCESS) {
 		status = row->handlers[request->type](adapter, request);
+		adapter->changes += row->changes || request->type == VMQ_OID_SET;
+	}
 	if (status != VMQ_STATUS_SUCCESS && status != VMQ_STATUS_PENDING &&
 		request->bytes_written == 0)
 		request->bytes_read = 0;

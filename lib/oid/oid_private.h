@@ -56,6 +56,7 @@ struct vmq_oid_adapter {
 	uint32_t n_filters, filters_capacity;
 	TAILQ_HEAD(, vmq_oid_subscriber) subscribers;
 	uint64_t sequence;
+	uint64_t changes; /* vmq_oid_changes() */
 	bool telling; /* subscribers are being told */
 	uint32_t changing; /* change flags of the QUEUE_PARAMETERS set under way */
 };

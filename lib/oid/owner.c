@@ -116,6 +116,7 @@ vmq_oid_take_over(struct vmq_oid_owner *administrator, const char *name, struct 
 	for (i = 0; i < adapter->n_filters; i++)
 		if (adapter->filters[i].owner == gone)
 			adapter->filters[i].owner = administrator;
+	adapter->changes++;
 	administrator->n_belongings += gone->n_belongings;
 	gone->n_belongings = 0;
 	forget_if_done(gone);

@@ -197,6 +197,7 @@ on_freed(void *arg, uint16_t id, enum vmq_status status)
 	struct vmq_oid_request *request = adapter->queues[id].freeing;
 
 	oid_drop_queue(adapter, id);
+	adapter->changes++;
 	if (request == NULL)
 		return;
 	if (status != VMQ_STATUS_SUCCESS)

@@ -587,6 +587,12 @@ void vmq_oid_unsubscribe(struct vmq_oid_subscriber *subscriber);
 /** The number of the last indication; 0: none yet. */
 uint64_t vmq_oid_last_sequence(const struct vmq_oid_adapter *adapter);
 
+/**
+ * A number that is another after anything that requests can change may have changed:
+ * queues, their parameters, filters, owners.
+ */
+uint64_t vmq_oid_changes(const struct vmq_oid_adapter *adapter);
+
 /** The adapter beneath. */
 struct vmq_adapter *vmq_oid_adapter_beneath(const struct vmq_oid_adapter *adapter);
 
