@@ -13,7 +13,7 @@ build="gcc libc6-dev meson ninja-build pkgconf libdpdk-dev libjansson-dev libeve
 	libbsd-dev libpcap-dev python3"
 test="libcmocka-dev python3-pytest python3-scapy python3-jsonschema python3-pyelftools \
 	iproute2 tcpdump util-linux dpdk-dev python3-matplotlib prometheus man-db mandoc systemd"
-ci="clang"
+ci="clang libclang-rt-dev"
 bench="dpdk-dev python3-matplotlib openvswitch-switch-dpdk"
 
 wanted=

@@ -43,7 +43,10 @@ for group; do
 		;;
 	esac
 done
-[ ${#groups[@]} -gt 0 ] || groups=(unit functional nic vm)
+if [ ${#groups[@]} -eq 0 ]; then
+	groups=(unit functional nic vm)
+	[ "$ci" != true ] || groups+=(fuzz)
+fi
 
 finish() {
 	"$python" tests/results.py "${results[@]}"
@@ -87,6 +90,7 @@ run_pytest() {
 
 purposes=(build test)
 options=(-Dtests=enabled)
+[[ " ${groups[*]} " != *" fuzz "* ]] || purposes+=(ci)
 if [ "$ci" = true ]; then
 	purposes+=(ci)
 	options+=(--werror)
@@ -110,6 +114,14 @@ for group in "${groups[@]}"; do
 			unit unit-sanitize "$build-sanitize"
 		fi
 		unset ASAN_OPTIONS UBSAN_OPTIONS
+		;;
+	fuzz)
+		# clang's fuzzer, in a build of its own; VMQ_FUZZ_SECONDS for each target.
+		if compile "$build-fuzz" clang -Dfuzz=enabled -Dtests=disabled \
+			--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false; then
+			export VMQ_FUZZ_BUILD=$build-fuzz
+			run_pytest fuzz
+		fi
 		;;
 	*)
 		if compgen -G "tests/$group/test_*.py" > /dev/null; then

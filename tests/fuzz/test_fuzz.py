@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The VMQ authors
+"""
+Run each fuzz target for VMQ_FUZZ_SECONDS (60 by default), from seeds and with a dictionary.
+
+VMQ_FUZZ_BUILD names the build with -Dfuzz=enabled (tests/run.sh fuzz makes build-fuzz).
+An input that fails is kept in the current folder, and its path is in the failure.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = TOP / os.environ.get("VMQ_FUZZ_BUILD", "build-fuzz")
+SECONDS = int(os.environ.get("VMQ_FUZZ_SECONDS", "60"))
+MAC = "52:54:00:00:00:01"
+
+
+def request(method, params=None, number=1):
+    one = {"jsonrpc": "2.0", "id": number, "method": method}
+    if params is not None:
+        one["params"] = params
+    return one
+
+
+def oid(name, information=None, **more):
+    if information is not None:
+        more["information"] = information
+    return request("oid", {"oid": "RECEIVE_FILTER_" + name, **more})
+
+
+ALLOCATE = {"queue_name": "q", "vm_name": "v", "processor_affinity": [0],
+            "suggested_receive_buffers": 64, "receive_buffers_limit": 128}
+FIELDS = [{"field": "DESTINATION", "value": MAC}, {"field": "VLAN_ID", "value": 5}]
+
+RPC_SEEDS = [
+    [request("version")],
+    [request("methods")],
+    [request("queue.list"), request("stats"), request("drops"), request("workers")],
+    [request("adapter.list"), request("adapter.capabilities"), request("memory.show")],
+    [request("subscribe", {"types": ["LINK_UP"]}), request("unsubscribe")],
+    [oid("ENUM_QUEUES"), oid("CURRENT_CAPABILITIES"), oid("GLOBAL_PARAMETERS")],
+    [oid("ALLOCATE_QUEUE", ALLOCATE),
+     oid("SET_FILTER", {"queue_id": 1, "fields": FIELDS}),
+     oid("QUEUE_ALLOCATION_COMPLETE", {"queues": [{"queue_id": 1}]}),
+     oid("QUEUE_PARAMETERS", {"queue_id": 1}, type="method"),
+     oid("QUEUE_PARAMETERS", {"queue_id": 1, "flags": ["NAME_CHANGED"], "queue_name": "x"},
+         type="set"),
+     oid("ENUM_FILTERS", {"queue_id": 1}), oid("PARAMETERS", {"filter_id": 1}),
+     oid("MOVE_FILTER", {"filter_id": 1, "source_queue_id": 1, "destination_queue_id": 0}),
+     oid("CLEAR_FILTER", {"filter_id": 1}), oid("FREE_QUEUE", {"queue_id": 1})],
+    [oid("ALLOCATE_QUEUE", {"revision": 1, "queue_name": "q", "processor_affinity": [0],
+                            "suggested_receive_buffers": 8}),
+     request("filter.set", {"queue": "q", "filter": {"mac": MAC, "vlan": "untagged"}}),
+     request("filter.list"), request("filter.move", {"filter": 1, "to": 0}),
+     request("filter.clear", {"filter": 1}), request("memory.grow", {"queue": 1, "buffers": 8}),
+     request("memory.shrink", {"queue": 1}), request("queue.free", {"queue": "q"})],
+    [[request("version"), {"jsonrpc": "2.0", "method": "version"}, 1, [], request("x")]],
+    [{"jsonrpc": "2.0", "id": None, "method": "queue.free", "params": [0, True, "a"]}],
+]
+
+
+def rpc_words():
+    """Everything that means something: methods, parameters, names of fields and values."""
+    def walk(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield key
+                yield from walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from walk(inner)
+        elif isinstance(value, str):
+            yield value
+
+    return sorted({word for word in walk(RPC_SEEDS) if word})
+
+
+TARGETS = {
+    "fuzz_rpc": ([(bytes([piece]) + b"\n".join(json.dumps(one).encode() for one in seed))
+                  for seed, piece in itertools.product(RPC_SEEDS, (0, 7, 200))],
+                 rpc_words()),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_that_can_be_sent_does_harm(target, tmp_path):
+    seeds, words = TARGETS[target]
+    program = BUILD / "tests" / "fuzz" / target
+    missing = f"{program} is missing: tests/run.sh fuzz builds it, with clang"
+    if not program.exists() and os.environ.get("CI") != "true":
+        pytest.skip(missing)
+    assert program.exists(), missing
+    corpus, found = tmp_path / "corpus", tmp_path / "found"
+    corpus.mkdir()
+    found.mkdir()
+    for number, seed in enumerate(seeds):
+        (corpus / f"seed{number}").write_bytes(seed)
+    dictionary = tmp_path / "dictionary"
+    dictionary.write_text("".join(
+        '"' + "".join(f"\\x{byte:02x}" for byte in json.dumps(word).encode()) + '"\n'
+        for word in words), encoding="ascii")
+    env = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path),
+           "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
+           "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    done = subprocess.run(
+        [program, f"-max_total_time={SECONDS}", f"-dict={dictionary}", "-max_len=20000",
+         "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=1",
+         f"-artifact_prefix={found}/", corpus],
+        capture_output=True, timeout=SECONDS + 600, check=False, cwd=tmp_path, env=env)
+    output = done.stderr.decode(errors="replace")
+    kept = []
+    for file in found.iterdir():
+        kept.append(pathlib.Path.cwd() / f"{target}-{file.name}")
+        kept[-1].write_bytes(file.read_bytes())
+    assert done.returncode == 0, f"inputs kept: {list(map(str, kept))}\n{output[-6000:]}"
+    runs = [line for line in output.splitlines() if "number_of_executed_units" in line]
+    assert runs and int(runs[0].split()[-1]) > 0, output[-2000:]
