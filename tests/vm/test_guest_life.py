@@ -110,10 +110,6 @@ class Undisturbed:
         assert status == 0 and found and int(found[1]) >= 3, out
 
 
-def stats_of_moment(site):
-    return queues_by_name(site.lan.daemon.last())
-
-
 def stats_of(site):
     """The counters of the queues when nothing waits."""
     def quiet(now):
@@ -127,8 +123,20 @@ def check_counters(queue):
     assert queue["dropped"] == sum(queue["drops"].values()), queue
 
 
-def flood(site, name, count):
-    site.lan.net.run("wire", sys.executable, netns.HELPER, "send", 2000, count, ADDRESS[name])
+def send_until_dropped(site, name, wanted):
+    """
+    Packets for who is not there are dropped with a name: send until so many were. The
+    first of them may still find a ring, and on a busy machine the kernel may lose some.
+    """
+    def dropped():
+        return queues_by_name(site.lan.daemon.last())[name]["dropped"]
+
+    before = dropped()
+    end = time.monotonic() + COMEBACK_SECONDS
+    while dropped() < before + wanted:
+        assert time.monotonic() < end, site.lan.daemon.explain(f"no {wanted} drops of {name}")
+        site.lan.net.run("wire", sys.executable, netns.HELPER, "send", 5000, 400, ADDRESS[name])
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("name", NICS)
@@ -138,20 +146,15 @@ def test_a_paused_guest_disturbs_nobody_and_goes_on(site, name):
     site.lan.wire(f"ip neigh replace {ADDRESS[name]} lladdr {NICS[name].mac} dev {WIRE}")
     with Undisturbed(site, OTHER[name]):
         guest.monitor("stop")
-        before = stats_of_moment(site)
-        flood(site, name, 3000)
-        site.lan.daemon.wait(
-            lambda now: queues_by_name(now)[name]["received"] >= before[name]["received"] + 3000,
-            "the queue of the paused guest has received the flood")
-        time.sleep(1)
+        before = queues_by_name(site.lan.daemon.last())[OTHER[name]]["dropped"]
+        # QEMU takes the rings away from a guest that is paused.
+        send_until_dropped(site, name, 2000)
         guest.monitor("cont")
     site.answers(name)
     site.answers(OTHER[name], name)
     now = stats_of(site)
     check_counters(now[name])
-    assert now[OTHER[name]]["dropped"] == before[OTHER[name]]["dropped"], now[OTHER[name]]
-    # QEMU takes the rings away from a guest that is paused: what comes has a named drop.
-    assert now[name]["dropped"] >= before[name]["dropped"] + 2000, now[name]
+    assert now[OTHER[name]]["dropped"] == before, now[OTHER[name]]
 
 
 @pytest.mark.parametrize("name", NICS)
@@ -167,12 +170,7 @@ def test_a_guest_that_reboots_disturbs_nobody_and_comes_back(site, name):
 def test_a_guest_that_is_killed_disturbs_nobody_and_another_takes_its_place(site, name):
     with Undisturbed(site, OTHER[name]):
         site.guests[name].kill()
-        # Packets for who is not there are dropped with a name.
-        before = stats_of_moment(site)
-        flood(site, name, 500)
-        site.lan.daemon.wait(
-            lambda now: queues_by_name(now)[name]["dropped"] >= before[name]["dropped"] + 500,
-            "the flood for nobody is dropped")
+        send_until_dropped(site, name, 500)
         site.start(name)
         site.configure(name)
     site.answers(name)

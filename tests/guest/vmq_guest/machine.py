@@ -91,7 +91,7 @@ class Machine:
             command = [*program]
         accel = os.environ.get("VMQ_GUEST_ACCEL", "tcg")
         line = ["console=ttyS0", "quiet", "panic=-1", "nokaslr", "mitigations=off",
-                "random.trust_cpu=on", "net.ifnames=0", *words]
+                "random.trust_cpu=on", "net.ifnames=0", "cryptomgr.notests", *words]
         if modules:
             line.append(f"vmq.load={','.join(modules)}")
         if hugepages:
