@@ -131,6 +131,7 @@ vhost_link_get(const struct vmq_backend *backend, struct vmq_backend_link *link)
 	pthread_mutex_lock(&vhost->state.lock);
 	link->up = vhost->state.up;
 	link->changes = vhost->state.changes;
+	link->cut_offs = vhost->state.cut_offs;
 	memcpy(link->text, vhost->state.text, sizeof(link->text));
 	pthread_mutex_unlock(&vhost->state.lock);
 }
@@ -143,6 +144,7 @@ vhost_stats_get(const struct vmq_backend *backend, struct vmq_backend_stats *sta
 	stats->failed = vmq_counter_get(&vhost->failed);
 	stats->disconnected = vmq_counter_get(&vhost->disconnected);
 	stats->disconnected_bytes = vmq_counter_get(&vhost->disconnected_bytes);
+	stats->malformed = vmq_counter_get(&vhost->malformed);
 	stats->ring_full = vmq_counter_get(&vhost->ring_full);
 }
 

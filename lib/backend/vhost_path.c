@@ -245,6 +245,36 @@ vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t 
 	return taken;
 }
 
+/* How far a ring's index may run ahead before it was set anew, not used up. */
+#define LOST_MAX (2 * VMQ_BURST)
+
+/*
+ * librte_vhost drops a frame that is empty, or longer than a buffer, without a word, and
+ * ends the burst there: after a burst that is short the ring's index tells.
+ */
+static void
+count_lost(struct vhost_backend *vhost, int vid, uint32_t pair, uint16_t got, bool short_burst)
+{
+	const uint32_t devices = atomic_load_explicit(&vhost->gate.devices, memory_order_relaxed);
+	uint16_t index, used, lost;
+
+	if (!atomic_load_explicit(&vhost->gate.split, memory_order_relaxed))
+		return;
+	if (unlikely(devices != vhost->devices)) {
+		vhost->devices = devices;
+		vhost->index_known = 0;
+	}
+	vhost->next_index[pair] += got;
+	if (likely(!short_burst) ||
+		rte_vhost_get_vring_base(vid, RING_FROM_VM(pair), &index, &used) < 0)
+		return;
+	lost = index - vhost->next_index[pair];
+	if (lost != 0 && (vhost->index_known & (UINT32_C(1) << pair)) != 0 && lost <= LOST_MAX)
+		vmq_counter_add(&vhost->malformed, lost);
+	vhost->next_index[pair] = index;
+	vhost->index_known |= UINT32_C(1) << pair;
+}
+
 uint16_t
 vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool, struct rte_mbuf **packets,
 	uint16_t n)
@@ -252,7 +282,7 @@ vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool, struct rte
 	struct vhost_backend *vhost = vhost_of(backend);
 	struct vhost_meter *meter = &vhost->from_vm;
 	uint32_t rings, pair, i;
-	uint16_t got = 0;
+	uint16_t got = 0, part;
 	uint64_t began;
 	int vid;
 
@@ -270,9 +300,12 @@ vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool, struct rte
 	rings = atomic_load_explicit(&vhost->gate.from_vm, memory_order_relaxed);
 	for (i = 0; i < vhost->pairs && got < n; i++) {
 		pair = (vhost->next_pair + i) % vhost->pairs;
-		if (rings & (UINT32_C(1) << pair))
-			got += rte_vhost_dequeue_burst(vid, RING_FROM_VM(pair), pool,
-				packets + got, n - got);
+		if ((rings & (UINT32_C(1) << pair)) == 0)
+			continue;
+		part = rte_vhost_dequeue_burst(vid, RING_FROM_VM(pair), pool, packets + got,
+			n - got);
+		count_lost(vhost, vid, pair, part, part < n - got);
+		got += part;
 	}
 	/* A ring that alone fills a burst is not the first next time. */
 	vhost->next_pair = (vhost->next_pair + 1) % vhost->pairs;

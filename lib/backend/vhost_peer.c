@@ -339,6 +339,8 @@ new_device(int vid)
 		return -1;
 	packed = features & (UINT64_C(1) << VIRTIO_F_RING_PACKED);
 	mergeable = features & (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF);
+	atomic_store(&vhost->gate.split, !packed);
+	atomic_fetch_add(&vhost->gate.devices, 1);
 	atomic_store(&vhost->gate.max_frame, mergeable ? UINT32_MAX : PLAIN_FRAME_MAX);
 	atomic_store(&vhost->gate.vid, vid);
 

@@ -50,6 +50,8 @@ struct vhost_gate {
 	_Atomic uint32_t to_vm; /* bit n: ring of pair n towards the VM is enabled */
 	_Atomic uint32_t from_vm;
 	_Atomic uint32_t max_frame; /* in bytes: what the VM's driver can take */
+	_Atomic bool split; /* rings whose index counts frames */
+	_Atomic uint32_t devices; /* that there have been */
 	/* Each writes its own. */
 	struct {
 		_Atomic bool inside;
@@ -90,6 +92,11 @@ struct vhost_backend {
 	uint32_t next_pair; /* to be received from first */
 	struct vhost_meter to_vm, from_vm;
 	_Atomic(struct rte_mempool *) pool; /* that was last received into */
+	/* Frames that librte_vhost drops by itself show in the ring's index only. */
+	uint32_t devices; /* gate.devices, when next_index was begun */
+	uint32_t index_known; /* bit n: next_index[n] */
+	uint16_t next_index[VMQ_VHOST_PAIRS_MAX];
+	vmq_counter_t malformed;
 	vmq_counter_t failed;
 	vmq_counter_t disconnected; /* packets while nobody was there */
 	vmq_counter_t disconnected_bytes;

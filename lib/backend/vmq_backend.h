@@ -72,6 +72,8 @@ struct vmq_backend_stats {
 	uint64_t disconnected; /**< Packets taken while nobody was at the other end. */
 	uint64_t disconnected_bytes;
 	uint64_t ring_full; /**< Bursts that the other end had not room for. */
+	/** Frames that the other end gave and that could not be received: empty or too long. */
+	uint64_t malformed;
 };
 
 /** Is there somebody at the other end? */
@@ -79,6 +81,7 @@ struct vmq_backend_link {
 	bool up;
 	/** Times that up has changed: a short break shows even if nobody looked meanwhile. */
 	uint32_t changes;
+	uint32_t cut_offs; /**< Times that the other end was sent away for breaking rules. */
 	char text[96]; /**< Why it is down, or what it is connected to; may be "". */
 };
 

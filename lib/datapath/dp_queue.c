@@ -211,6 +211,7 @@ void
 vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_tx_stats *stats)
 {
 	const struct sender *sender = queue->sender;
+	struct vmq_backend_stats backend;
 	unsigned int i;
 
 	memset(stats, 0, sizeof(*stats));
@@ -226,7 +227,11 @@ vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_tx_sta
 		stats->drops[i] = vmq_counter_get(&sender->drops[i]);
 		stats->dropped += stats->drops[i];
 	}
-	stats->received = vmq_counter_get(&sender->received);
+	/* Those that the backend did not even take. */
+	vmq_backend_stats_get(queue->backend, &backend);
+	stats->drops[VMQ_TX_DROP_MALFORMED] += backend.malformed;
+	stats->dropped += backend.malformed;
+	stats->received = vmq_counter_get(&sender->received) + backend.malformed;
 	stats->received_bytes = vmq_counter_get(&sender->received_bytes);
 	stats->waiting = stats->received - stats->sent - stats->local - stats->dropped;
 }
@@ -247,6 +252,7 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	stats->delivered_bytes = vmq_counter_get(&queue->delivered_bytes);
 	stats->delivered_bytes -= RTE_MIN(stats->delivered_bytes, backend.disconnected_bytes);
 	stats->bursts = vmq_counter_get(&queue->bursts);
+	stats->ring_full = backend.ring_full;
 	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
 		rte_ring_count(queue->backlog);
 	/* Control frees it, and not while figures are read: both are the control thread's. */

@@ -354,6 +354,7 @@ struct vmq_dp_queue_stats {
 	uint64_t dropped; /**< Sum of drops. */
 	uint64_t waiting; /**< In the backlog or inside the backend. */
 	uint64_t bursts; /**< Calls of the backend; delivered / bursts is the mean burst. */
+	uint64_t ring_full; /**< Calls that the backend's ring had not room for. */
 };
 
 /**

@@ -20,14 +20,13 @@ vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t index,
 
 	json_t *object;
 
-	object = json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s, s:s, s:s, s:i, s:b, s:o, s:{s:s, s:s}}",
+	object = json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s, s:s, s:s, s:i, s:b, s:o, s:o}",
 		"adapter", vmq_adapter_name(adapter), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "owner", owner[0] != '\0' ? owner : NULL,
 		"state", vmq_queue_state_name(info->state), "operational_state",
 		vmq_queue_operational_state(info->state), "steering", "software", "worker",
 		system->worker_cpus[info->worker], "keep_tags", (int)info->keep_tags, "filters",
-		rpc_filters(adapter, info->id), "backend", "type",
-		vmq_backend_type_name(info->backend), "text", info->backend_text);
+		rpc_filters(adapter, info->id), "backend", rpc_backend(info));
 	if (info->completing)
 		json_object_set_new(object, "completing", json_true());
 	/* Who waits for a queue to be gone is its owner, or an administrator for it. */

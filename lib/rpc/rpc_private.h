@@ -196,6 +196,7 @@ json_t *rpc_drops(const struct vmq_dp_queue_stats *packets);
 json_t *rpc_tx_drops(const struct vmq_dp_tx_stats *tx);
 json_t *rpc_pool(const struct vmq_pool_stats *memory);
 json_t *rpc_buffers(const struct vmq_queue_info *info);
+json_t *rpc_backend(const struct vmq_queue_info *info);
 json_t *rpc_adapter_stats(const struct vmq_rpc_adapter *adapter);
 
 /* oid_codec.c: "52:54:00:00:00:01"; returns false: that is none */

@@ -100,6 +100,19 @@ rpc_buffers(const struct vmq_queue_info *info)
 	return object;
 }
 
+/* What it is, and whether somebody is at its other end. */
+json_t *
+rpc_backend(const struct vmq_queue_info *info)
+{
+	const struct vmq_backend_link *link = &info->backend_link;
+
+	return json_pack("{s:s, s:s, s:I, s:{s:b, s:s, s:I, s:I}}", "type",
+		vmq_backend_type_name(info->backend), "text", info->backend_text, "ring_full",
+		(json_int_t)info->packets.ring_full, "link", "up", (int)link->up, "text",
+		link->text, "changes", (json_int_t)link->changes, "cut_offs",
+		(json_int_t)link->cut_offs);
+}
+
 json_t *
 vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 	const struct vmq_queue_info *info, const struct vmq_rpc_rates *rates)
@@ -111,7 +124,7 @@ vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 
 	return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s, s:i, s:s, s:b, s:o,"
 			 " s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f,"
-			 " s:o, s:o, s:{s:s, s:s}}",
+			 " s:o, s:o, s:o}",
 		"adapter", vmq_adapter_name(of), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "state", vmq_queue_state_name(info->state),
 		"operational_state", vmq_queue_operational_state(info->state), "worker",
@@ -123,8 +136,7 @@ vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 		rpc_drops(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
 		"mpps", known.mpps, "gbps", known.gbps, /* */
 		"buffers", rpc_buffers(info), "transmit", transmit_json(info), /* */
-		"backend", "type", vmq_backend_type_name(info->backend), "text",
-		info->backend_text);
+		"backend", rpc_backend(info));
 }
 
 json_t *
