@@ -24,9 +24,13 @@
 
 #define RECORD_ALIGN 8
 
-/* Time that may be saved up for a sudden load, and what one packet may count as at most:
- * a worker that loses its CPU in the midst has not copied all that time. */
-#define CREDIT_MS 100
+/*
+ * Time that may be saved up for a sudden load; what an idle worker's time is worth more
+ * than a busy one's, with a share of 128 a half of it; and what one packet may count as at
+ * most: a worker that loses its CPU in the midst has not copied all that time.
+ */
+#define CREDIT_MS 25
+#define IDLE_TIMES 64
 #define PACKET_CYCLES_MAX 1000
 
 /* What stands before a packet's bytes. */
@@ -51,9 +55,11 @@ struct tap_ring {
 	/* the thread; bytes ever written, and packets without room */
 	_Atomic uint64_t head;
 	vmq_counter_t lost;
+	const struct worker *worker; /* NULL: the control thread */
 	bool full; /* until a quarter is free: not packet by packet */
 	int64_t credit; /* TSC cycles that it may spend */
 	uint64_t credited; /* until then */
+	uint64_t idle; /* TSC cycles of its worker's that have been credited */
 	/* control; bytes ever read */
 	_Atomic uint64_t tail __rte_cache_aligned;
 	uint8_t bytes[] __rte_cache_aligned;
@@ -63,7 +69,7 @@ struct vmq_dp_tap {
 	struct vmq_datapath *dp;
 	uint64_t what; /* VMQ_TAP_* */
 	uint32_t snaplen;
-	uint32_t share; /* it costs a worker at most 1/share of its time; 0: no bound */
+	uint32_t share; /* it costs a busy worker at most 1/share of its time; 0: no bound */
 	uint32_t ring_bytes; /* a power of two */
 	struct tap_ring *rings[RTE_MAX_LCORE]; /* by lcore; NULL: none of ours */
 
@@ -84,6 +90,19 @@ create_ring(uint32_t bytes)
 	/* Written once, so that no worker has to wait for the kernel's pages. */
 	memset(ring, 0, sizeof(*ring) + bytes);
 	return ring;
+}
+
+/* Some to begin with, and nothing for the time before. */
+static void
+start_credit(const struct vmq_dp_tap *tap, struct tap_ring *ring)
+{
+	if (tap->share == 0)
+		return;
+	ring->credited = rte_rdtsc();
+	ring->credit = (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_MS * 8 / tap->share);
+	if (ring->worker != NULL)
+		ring->idle = vmq_counter_get(&ring->worker->cycles) -
+			vmq_counter_get(&ring->worker->busy_cycles);
 }
 
 struct vmq_dp_tap *
@@ -112,9 +131,9 @@ vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen, uint
 		tap->rings[lcore] = create_ring(tap->ring_bytes);
 		if (tap->rings[lcore] == NULL)
 			goto no_memory;
-		tap->rings[lcore]->credited = rte_rdtsc();
-		tap->rings[lcore]->credit = share > 0
-			? (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_MS / share) : 0;
+		if (i < dp->n_workers)
+			tap->rings[lcore]->worker = &dp->workers[i];
+		start_credit(tap, tap->rings[lcore]);
 	}
 	return tap;
 
@@ -143,12 +162,18 @@ static bool
 may_write(const struct vmq_dp_tap *tap, struct tap_ring *ring, uint64_t head, uint64_t now)
 {
 	const int64_t most = (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_MS);
-	uint64_t tail;
+	uint64_t tail, idle;
 
 	if (tap->share > 0) {
 		ring->credit += (int64_t)((now - ring->credited) / tap->share);
-		ring->credit = RTE_MIN(ring->credit, most / tap->share);
 		ring->credited = now;
+		if (ring->worker != NULL) {
+			idle = vmq_counter_get(&ring->worker->cycles) -
+				vmq_counter_get(&ring->worker->busy_cycles);
+			ring->credit += (int64_t)((idle - ring->idle) * IDLE_TIMES / tap->share);
+			ring->idle = idle;
+		}
+		ring->credit = RTE_MIN(ring->credit, most);
 		if (ring->credit <= 0)
 			return false;
 	}

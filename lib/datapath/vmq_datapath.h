@@ -302,8 +302,9 @@ struct vmq_dp_tap;
  * @param snaplen
  *   Bytes of a packet to keep.
  * @param share
- *   Copying may take a worker 1/share of its time, so that its other queues do not feel
- *   it; what would take longer is lost by the tap. 0: no bound.
+ *   Copying may take 1/share of a worker's time, and 64/share of the time that it has
+ *   nothing to do, so that its other queues do not feel it; what would take longer is lost
+ *   by the tap. 0: no bound.
  * @return NULL with rte_errno ENOMEM
  */
 struct vmq_dp_tap *vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen,
