@@ -25,6 +25,11 @@ def missing():
     return None
 
 
+def tool(name):
+    """Is there such a program?"""
+    return shutil.which(name) is not None
+
+
 def call(*command):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60,
                           check=False)
