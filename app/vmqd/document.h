@@ -22,6 +22,7 @@
 #include <vmq_backend.h>
 #include <vmq_base.h>
 #include <vmq_datapath.h>
+#include <vmq_datapath.h>
 #include <vmq_filter.h>
 #include <vmq_shmem.h>
 
@@ -93,6 +94,10 @@ struct doc_backend {
 	uint16_t queue_pairs;
 };
 
+struct doc_rate {
+	struct vmq_dp_rate to_vm, from_vm; /**< mbps 0: no limit. */
+};
+
 struct doc_queue {
 	char *name;
 	char *vm; /**< NULL for a default queue. */
@@ -105,6 +110,7 @@ struct doc_queue {
 	bool keep_tags;
 	bool anti_spoof; /**< Check the source of what the VM sends. */
 	bool broadcast; /**< Copies of broadcast and multicast frames come to it. */
+	struct doc_rate rate;
 	bool receive_only; /**< Take nothing from the backend. */
 	struct doc_backend backend;
 };

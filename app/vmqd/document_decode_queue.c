@@ -292,6 +292,8 @@ encode_queue_adapter(const struct document *doc, const struct doc_field *field _
 	[QUEUE_ANTI_SPOOF] = {"anti_spoof", DOC_BOOL(struct doc_queue, anti_spoof)}, \
 	[QUEUE_BROADCAST] = {"broadcast", DOC_BOOL(struct doc_queue, broadcast)}, \
 	[QUEUE_RECEIVE_ONLY] = {"receive_only", DOC_BOOL(struct doc_queue, receive_only)}, \
+	[QUEUE_RATE] = {"rate", .expect = DOC_RATE_EXPECT, .decode = doc_decode_rate, \
+		.encode = doc_encode_rate, .offset = offsetof(struct doc_queue, rate)}, \
 	[QUEUE_BACKEND] = {"backend", .decode = doc_decode_backend, \
 		.encode = doc_encode_backend, .required = (needs_backend), \
 		.expect = "such as {\"type\": \"sink\"}", \
@@ -305,6 +307,7 @@ enum {
 	QUEUE_ANTI_SPOOF,
 	QUEUE_BROADCAST,
 	QUEUE_RECEIVE_ONLY,
+	QUEUE_RATE,
 	QUEUE_BACKEND,
 	QUEUE_NAME,
 	QUEUE_VM,

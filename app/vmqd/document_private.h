@@ -340,6 +340,15 @@ doc_total_queues(const struct document *doc)
 const struct doc_queue *doc_any_queue(const struct document *doc, size_t n,
 	struct doc_place *place);
 
+/* document_decode_rate.c */
+
+#define DOC_RATE_EXPECT "such as {\"from_vm\": {\"mbps\": 1000}}"
+
+/** queue.rate: struct doc_rate. */
+void doc_decode_rate(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out);
+json_t *doc_encode_rate(const struct document *doc, const struct doc_field *field, const void *in);
+
 /* document_device.c */
 
 #define DOC_DEVICE_EXPECT \

@@ -67,6 +67,15 @@ request_live_change(const char *key)
 		{"name", VMQ_OID_QUEUE_NAME_CHANGED},
 		{"affinity", VMQ_OID_QUEUE_AFFINITY_CHANGED},
 		{"memory.buffers", VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED},
+		{"anti_spoof", VMQ_OID_QUEUE_OPTIONS_CHANGED},
+		{"broadcast", VMQ_OID_QUEUE_OPTIONS_CHANGED},
+		{"rate", VMQ_OID_QUEUE_RATE_CHANGED},
+		{"rate.to_vm", VMQ_OID_QUEUE_RATE_CHANGED},
+		{"rate.to_vm.mbps", VMQ_OID_QUEUE_RATE_CHANGED},
+		{"rate.to_vm.burst_kb", VMQ_OID_QUEUE_RATE_CHANGED},
+		{"rate.from_vm", VMQ_OID_QUEUE_RATE_CHANGED},
+		{"rate.from_vm.mbps", VMQ_OID_QUEUE_RATE_CHANGED},
+		{"rate.from_vm.burst_kb", VMQ_OID_QUEUE_RATE_CHANGED},
 	};
 	size_t i;
 
@@ -132,6 +141,10 @@ request_parameters(const struct document *doc, const struct doc_queue *queue,
 			(queue->broadcast ? VMQ_OID_OPTION_BROADCAST : 0) |
 			(queue->receive_only ? VMQ_OID_OPTION_RECEIVE_ONLY : 0),
 		.backend_type = queue->backend.type,
+		.rate_to_vm_mbps = queue->rate.to_vm.mbps,
+		.rate_to_vm_burst_kb = queue->rate.to_vm.burst_kb,
+		.rate_from_vm_mbps = queue->rate.from_vm.mbps,
+		.rate_from_vm_burst_kb = queue->rate.from_vm.burst_kb,
 	};
 	p->processor_affinity = affinity_mask(doc, queue, &p->processor_group);
 	ret = put_text(p->queue_name, sizeof(p->queue_name), queue->name, "the name", err);
@@ -214,6 +227,10 @@ request_read_parameters(const struct document *doc, const struct vmq_oid_queue_p
 		.anti_spoof = (p->options & VMQ_OID_OPTION_ALLOW_SPOOFING) == 0,
 		.broadcast = (p->options & VMQ_OID_OPTION_BROADCAST) != 0,
 		.receive_only = (p->options & VMQ_OID_OPTION_RECEIVE_ONLY) != 0,
+		.rate = {
+			.to_vm = {p->rate_to_vm_mbps, p->rate_to_vm_burst_kb},
+			.from_vm = {p->rate_from_vm_mbps, p->rate_from_vm_burst_kb},
+		},
 	};
 	if (p->demand_low == 0 && p->demand_high == 0 && p->demand_step == 0)
 		queue->memory.growth = vmq_pool_demand_default(queue->memory.buffers);

@@ -62,6 +62,8 @@ default_queue_params(const struct doc_queue *queue, uint16_t worker)
 		.keep_tags = queue->keep_tags,
 		.allow_spoofing = !queue->anti_spoof,
 		.broadcast = queue->broadcast,
+		.rate_to_vm = queue->rate.to_vm,
+		.rate_from_vm = queue->rate.from_vm,
 		.receive_only = queue->receive_only,
 		.backend = {
 			.type = queue->backend.type,

@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <rte_cycles.h>
 #include <rte_memcpy.h>
 
 #include "dp_private.h"
@@ -34,9 +35,9 @@ hand_over_tapped(struct vmq_dp_queue *queue, const struct vmq_dp_tap *tap,
 	return sent;
 }
 
-/* Hand packets to the backend and count what it took. Returns how many. */
+/* Give packets to the backend and count what it took. Returns how many. */
 static uint16_t
-hand_over(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t bytes)
+give(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t bytes)
 {
 	const struct vmq_dp_tap *tap = queue_tap(queue);
 	uint16_t sent;
@@ -64,6 +65,47 @@ drop(struct vmq_dp_queue *queue, enum vmq_drop reason, vmq_counter_t *counter,
 	if (unlikely(tap != NULL))
 		tap_drop(tap, reason, packets, n);
 	rte_pktmbuf_free_bulk(packets, n);
+}
+
+/* Hand over what the queue's rate lets pass, and drop the rest. Returns how many went. */
+static __rte_noinline uint16_t
+hand_over_limited(struct vmq_dp_queue *queue, struct rate *rate, struct rte_mbuf **packets,
+	uint16_t n)
+{
+	const uint64_t now = rte_rdtsc();
+	uint16_t done = 0, m, sent;
+
+	while (done < n) {
+		for (m = 0; done + m < n; m++)
+			if (!rate_passes(rate, now, packets[done + m]->pkt_len))
+				break;
+		if (m == 0) {
+			drop(queue, VMQ_DROP_RATE_LIMITED, &queue->rate_limited, packets + done, 1);
+			done++;
+			continue;
+		}
+		sent = give(queue, packets + done, m, bytes_of(packets + done, m));
+		done += sent;
+		if (sent < m) {
+			rate_give_back(rate, bytes_of(packets + done, m - sent));
+			break;
+		}
+	}
+	return done;
+}
+
+/*
+ * Hand packets over to the backend. Returns how many have gone, to the backend or by the
+ * queue's rate.
+ */
+static uint16_t
+hand_over(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t bytes)
+{
+	struct rate *rate = atomic_load_explicit(&queue->to_vm, memory_order_acquire);
+
+	if (likely(rate == NULL))
+		return give(queue, packets, n, bytes);
+	return hand_over_limited(queue, rate, packets, n);
 }
 
 /* Flags that say where a packet's bytes lie; those of a copy lie in its own buffer. */

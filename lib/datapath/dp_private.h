@@ -17,6 +17,7 @@
 #include <rte_epoll.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_meter.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 #include <rte_spinlock.h>
@@ -53,6 +54,27 @@ struct tap_burst {
 	uint64_t lost[VMQ_BURST];
 };
 
+/* A limit. Written by control before it is published, by the serving worker after. */
+struct rate {
+	struct rte_meter_srtcm_profile profile;
+	struct rte_meter_srtcm meter;
+};
+
+/* May a frame of that length pass now (TSC)? */
+static inline bool
+rate_passes(struct rate *rate, uint64_t now, uint32_t bytes)
+{
+	return rte_meter_srtcm_color_blind_check(&rate->meter, &rate->profile, now, bytes) ==
+		RTE_COLOR_GREEN;
+}
+
+/* A frame that had passed did not go: it may pass another time. */
+static inline void
+rate_give_back(struct rate *rate, uint64_t bytes)
+{
+	rate->meter.tc = RTE_MIN(rate->meter.tc + bytes, rate->profile.cbs);
+}
+
 struct vmq_dp_queue {
 	/* Read only after creation, but for running, serve, worker and tap. */
 	struct vmq_backend *backend;
@@ -61,6 +83,7 @@ struct vmq_dp_queue {
 	struct rte_ring *backlog;
 	struct sender *sender; /* NULL: its backend receives nothing */
 	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; workers: ro. NULL: nobody looks on. */
+	_Atomic(struct rate *) to_vm; /* control: wo; serving worker: ro. NULL: no limit. */
 	_Atomic bool running; /* control: wo; workers: ro */
 	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
 	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
@@ -80,6 +103,7 @@ struct vmq_dp_queue {
 	vmq_counter_t delivered_bytes;
 	vmq_counter_t bursts;
 	vmq_counter_t stopped_here; /* dropped at the backlog's end */
+	vmq_counter_t rate_limited;
 	_Atomic uint16_t n_head; /* packets taken out of the backlog and not delivered */
 	uint16_t first_head;
 	struct rte_mbuf *head[VMQ_BURST];
@@ -119,6 +143,7 @@ struct sender {
 	struct vmq_dp_uplink *uplink;
 	struct rte_mempool *pool; /* its Xmit pool */
 	_Atomic bool anti_spoof; /* control: wo; worker: ro */
+	_Atomic(struct rate *) from_vm; /* control: wo; worker: ro. NULL: no limit. */
 	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; worker: ro. Its queue's. */
 
 	/* The queue's place in a view, found once for each view. */

@@ -21,6 +21,8 @@ static const struct {
 		"the NIC had stripped the VLAN tag and there was no room to put it back"},
 	[VMQ_DROP_DISCONNECTED] = {"disconnected",
 		"nobody was at the other end of the backend: the VM was off or starting"},
+	[VMQ_DROP_RATE_LIMITED] = {"rate_limited",
+		"more came than the queue's rate to the VM lets pass"},
 	[VMQ_DROP_BACKEND] = {"backend",
 		"the backend took the packet and could not deliver it"},
 };
@@ -55,6 +57,8 @@ static const struct {
 		"the VM sent it to an address of its own, which no network brings back"},
 	[VMQ_TX_DROP_LINK_LOCAL] = {"link_local",
 		"sent to a group address that no bridge forwards (01:80:c2:00:00:0x)"},
+	[VMQ_TX_DROP_RATE_LIMITED] = {"rate_limited",
+		"the VM sent more than the queue's rate from it lets pass"},
 	[VMQ_TX_DROP_NO_HEADROOM] = {"no_headroom",
 		"there was no room in front of the frame to insert its VLAN tag"},
 	[VMQ_TX_DROP_PORT] = {"port",
@@ -141,6 +145,9 @@ vmq_dp_queue_free(struct vmq_dp_queue *queue)
 		return;
 	vmq_dp_queue_discard(queue);
 	rte_free(atomic_load(&queue->hold));
+	if (queue->sender != NULL)
+		rte_free(atomic_load(&queue->sender->from_vm));
+	rte_free(atomic_load(&queue->to_vm));
 	rte_free(queue->sender);
 	rte_free(queue->backlog);
 	rte_free(queue);
@@ -261,6 +268,7 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 		backlog += rte_ring_count(&hold->ring);
 	stats->drops[VMQ_DROP_STOPPED] = vmq_counter_get(&queue->stopped_here);
 	stats->drops[VMQ_DROP_DISCONNECTED] = backend.disconnected;
+	stats->drops[VMQ_DROP_RATE_LIMITED] = vmq_counter_get(&queue->rate_limited);
 	stats->drops[VMQ_DROP_BACKEND] = backend.failed;
 	for (i = 0; i < queue->n_inlets; i++) {
 		inlet = &queue->inlets[i];

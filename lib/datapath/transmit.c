@@ -183,12 +183,19 @@ take(struct vmq_dp_queue *queue, struct sender *sender, const struct vmq_dp_view
 	struct rte_mbuf *packets[VMQ_BURST];
 	enum vmq_tx_drop reason;
 	uint16_t n, i, admitted = 0;
+	struct rate *rate;
+	uint64_t now;
 
 	n = receive(queue, sender, packets);
+	rate = atomic_load_explicit(&sender->from_vm, memory_order_acquire);
+	now = rate != NULL ? rte_rdtsc() : 0;
 	for (i = 0; i < n; i++) {
 		if (i + 1 < n)
 			rte_prefetch0(rte_pktmbuf_mtod(packets[i + 1], void *));
 		reason = admit(sender, view, packets[i]);
+		if (rate != NULL && reason == ADMITTED &&
+			!rate_passes(rate, now, packets[i]->pkt_len))
+			reason = VMQ_TX_DROP_RATE_LIMITED;
 		if (likely(reason == ADMITTED))
 			sender->head[admitted++] = packets[i];
 		else

@@ -47,6 +47,7 @@ enum vmq_drop {
 	VMQ_DROP_NO_BUFFER, /**< Its queue's own memory was used up. */
 	VMQ_DROP_NO_HEADROOM, /**< No room to put a stripped tag back in. */
 	VMQ_DROP_DISCONNECTED, /**< Nobody was at the other end of the backend. */
+	VMQ_DROP_RATE_LIMITED, /**< More than its rate to the VM. */
 	VMQ_DROP_BACKEND, /**< The backend took it and could not deliver it. */
 	VMQ_DROP_COUNT, /* not a reason */
 };
@@ -66,6 +67,7 @@ enum vmq_tx_drop {
 	VMQ_TX_DROP_SPOOFED_VLAN, /**< The VLAN is not one of the queue's. */
 	VMQ_TX_DROP_OWN_ADDRESS, /**< Sent to the sender itself. */
 	VMQ_TX_DROP_LINK_LOCAL, /**< To a group address that no bridge forwards. */
+	VMQ_TX_DROP_RATE_LIMITED, /**< More than its rate from the VM. */
 	VMQ_TX_DROP_NO_HEADROOM, /**< No room to insert the tag. */
 	VMQ_TX_DROP_PORT, /**< The port did not take it in time. */
 	VMQ_TX_DROP_COUNT, /* not a reason */
@@ -279,6 +281,28 @@ enum vmq_serve {
  * when it sees a new view). Order is kept, nothing is lost but what finds no buffer.
  */
 void vmq_dp_queue_serve(struct vmq_dp_queue *queue, enum vmq_serve serve);
+
+/** Most that may pass: a token bucket. */
+struct vmq_dp_rate {
+	uint32_t mbps; /**< Of 10^6 bits of frames a second, check sum not counted; 0: no limit. */
+	/** In KiB: what may pass at once after a pause; at least the longest frame. */
+	uint32_t burst_kb;
+};
+
+#define VMQ_DP_RATE_MBPS_MAX 400000
+#define VMQ_DP_RATE_BURST_KB_MAX 1048576
+
+/** A burst of 10 ms at that rate, but 64 KiB at least. */
+uint32_t vmq_dp_rate_burst_default(uint32_t mbps);
+
+/**
+ * Limit what goes to the VM and what comes from it; what is more is dropped as
+ * rate_limited. May be called at any time.
+ *
+ * @return 0 or -ENOMEM: both stay as they were.
+ */
+int vmq_dp_queue_set_rates(struct vmq_datapath *dp, struct vmq_dp_queue *queue,
+	const struct vmq_dp_rate *to_vm, const struct vmq_dp_rate *from_vm);
 
 /** Which worker VMQ_SERVE_OTHER means. While nobody serves it. */
 void vmq_dp_queue_set_worker(struct vmq_dp_queue *queue, uint16_t worker);

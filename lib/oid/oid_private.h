@@ -124,6 +124,9 @@ enum vmq_status oid_check_event(struct vmq_oid_request *request,
 enum vmq_status oid_pick_worker(struct vmq_oid_request *request,
 	const struct vmq_oid_queue_parameters *from, int current, uint16_t *worker);
 /* Write a queue's parameters in the revision that the buffer's header asks for. */
+/* The rates of revision 2. */
+void oid_read_rates(const struct vmq_oid_queue_parameters *in, struct vmq_queue_params *params);
+
 enum vmq_status oid_write_parameters(struct vmq_oid_request *request, uint16_t id);
 /* The set of processors of a queue, with the one of its worker if it was never given. */
 uint64_t oid_affinity(const struct queue_record *record, uint16_t worker, uint32_t *group);

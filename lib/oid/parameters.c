@@ -8,9 +8,10 @@
 
 #include "oid_private.h"
 
+#define REVISION_2 (VMQ_OID_QUEUE_OPTIONS_CHANGED | VMQ_OID_QUEUE_RATE_CHANGED)
 #define CHANGE_FLAGS                                                                               \
 	(VMQ_OID_QUEUE_FLAGS_CHANGED | VMQ_OID_QUEUE_AFFINITY_CHANGED |                            \
-		VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED | VMQ_OID_QUEUE_NAME_CHANGED)
+		VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED | VMQ_OID_QUEUE_NAME_CHANGED | REVISION_2)
 
 bool
 oid_has_end(const char *text, size_t size)
@@ -59,6 +60,19 @@ oid_pick_worker(struct vmq_oid_request *request, const struct vmq_oid_queue_para
 	return VMQ_STATUS_SUCCESS;
 }
 
+void
+oid_read_rates(const struct vmq_oid_queue_parameters *in, struct vmq_queue_params *params)
+{
+	params->rate_to_vm = (struct vmq_dp_rate){
+		.mbps = in->rate_to_vm_mbps,
+		.burst_kb = in->rate_to_vm_burst_kb,
+	};
+	params->rate_from_vm = (struct vmq_dp_rate){
+		.mbps = in->rate_from_vm_mbps,
+		.burst_kb = in->rate_from_vm_burst_kb,
+	};
+}
+
 /* What revision 2 adds. */
 static void
 write_extension(struct vmq_oid_queue_parameters *out, const struct vmq_queue_params *params)
@@ -75,6 +89,10 @@ write_extension(struct vmq_oid_queue_parameters *out, const struct vmq_queue_par
 	out->demand_high = memory->demand.high;
 	out->demand_step = memory->demand.step;
 	out->demand_hold_ms = memory->demand.hold_ms;
+	out->rate_to_vm_mbps = params->rate_to_vm.mbps;
+	out->rate_to_vm_burst_kb = params->rate_to_vm.burst_kb;
+	out->rate_from_vm_mbps = params->rate_from_vm.mbps;
+	out->rate_from_vm_burst_kb = params->rate_from_vm.burst_kb;
 	out->options = (params->keep_tags ? VMQ_OID_OPTION_KEEP_TAGS : 0) |
 		(params->allow_spoofing ? VMQ_OID_OPTION_ALLOW_SPOOFING : 0) |
 		(params->broadcast ? VMQ_OID_OPTION_BROADCAST : 0) |
@@ -150,6 +168,9 @@ check_changes(struct vmq_oid_request *request)
 	if (in->flags & ~known)
 		return vmq_error_set(&request->error, bad, "unknown flags 0x%08x",
 			in->flags & ~known);
+	if (in->header.revision < 2 && (in->flags & REVISION_2))
+		return vmq_error_set(&request->error, bad,
+			"flags 0x%08x are of revision 2", in->flags & REVISION_2);
 	if (!(in->flags & CHANGE_FLAGS))
 		return vmq_error_set(&request->error, bad, "no change flag: nothing is to change");
 	if ((in->flags & VMQ_OID_QUEUE_NAME_CHANGED) &&
@@ -184,6 +205,15 @@ oid_set_parameters(struct vmq_oid_adapter *adapter, struct vmq_oid_request *requ
 		changes |= VMQ_QUEUE_CHANGE_BUFFERS;
 	if (in->flags & VMQ_OID_QUEUE_NAME_CHANGED)
 		changes |= VMQ_QUEUE_CHANGE_NAME;
+	if (in->flags & VMQ_OID_QUEUE_OPTIONS_CHANGED) {
+		params.allow_spoofing = (in->options & VMQ_OID_OPTION_ALLOW_SPOOFING) != 0;
+		params.broadcast = (in->options & VMQ_OID_OPTION_BROADCAST) != 0;
+		changes |= VMQ_QUEUE_CHANGE_OPTIONS;
+	}
+	if (in->flags & VMQ_OID_QUEUE_RATE_CHANGED) {
+		oid_read_rates(in, &params);
+		changes |= VMQ_QUEUE_CHANGE_RATE;
+	}
 	record = oid_reserve_record(adapter, info.id);
 	if (record == NULL)
 		return vmq_error_set(&request->error, VMQ_STATUS_RESOURCES,

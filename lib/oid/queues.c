@@ -139,6 +139,7 @@ read_extension(const struct vmq_oid_queue_parameters *in, struct vmq_queue_param
 	params->allow_spoofing = (in->options & VMQ_OID_OPTION_ALLOW_SPOOFING) != 0;
 	params->broadcast = (in->options & VMQ_OID_OPTION_BROADCAST) != 0;
 	params->receive_only = (in->options & VMQ_OID_OPTION_RECEIVE_ONLY) != 0;
+	oid_read_rates(in, params);
 	params->backend.type = (enum vmq_backend_type)in->backend_type;
 	if (in->backend_type == VMQ_BACKEND_VHOST)
 		params->backend.vhost = (struct vmq_backend_vhost){

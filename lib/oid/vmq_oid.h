@@ -123,6 +123,9 @@ struct vmq_oid_global_parameters {
 #define VMQ_OID_QUEUE_AFFINITY_CHANGED (UINT32_C(1) << 17)
 #define VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED (UINT32_C(1) << 18)
 #define VMQ_OID_QUEUE_NAME_CHANGED (UINT32_C(1) << 19)
+/* Ours; of revision 2 only. */
+#define VMQ_OID_QUEUE_OPTIONS_CHANGED (UINT32_C(1) << 20) /**< ALLOW_SPOOFING, BROADCAST */
+#define VMQ_OID_QUEUE_RATE_CHANGED (UINT32_C(1) << 21) /**< All four fields. */
 
 /** Buffers of a queue for which revision 1 suggests 0. */
 #define VMQ_OID_BUFFERS_DEFAULT 1024
@@ -185,6 +188,10 @@ struct vmq_oid_queue_parameters {
 	uint32_t backend_flags; /**< VMQ_OID_BACKEND_*; of a vhost-user backend, as the next four. */
 	uint32_t backend_queue_pairs; /**< 0: one */
 	uint32_t backend_permissions; /**< Of a server's socket; 0: the default. */
+	uint32_t rate_to_vm_mbps; /**< 0: no limit. */
+	uint32_t rate_to_vm_burst_kb;
+	uint32_t rate_from_vm_mbps;
+	uint32_t rate_from_vm_burst_kb;
 	char backend_owner[VMQ_OID_OWNER_SIZE]; /**< Of a server's socket; "": as it comes. */
 	char backend_group[VMQ_OID_OWNER_SIZE];
 	/** pcap: the file; vhost-user: the path of the socket; else "". */
@@ -364,7 +371,7 @@ VMQ_OID_SIZE_IS(vmq_oid_header, 4);
 VMQ_OID_SIZE_IS(vmq_oid_array, 12);
 VMQ_OID_SIZE_IS(vmq_oid_capabilities, 52);
 VMQ_OID_SIZE_IS(vmq_oid_global_parameters, 16);
-VMQ_OID_SIZE_IS(vmq_oid_queue_parameters, 176 + 136 + VMQ_OID_FILE_SIZE + VMQ_OID_DEVICE_SIZE);
+VMQ_OID_SIZE_IS(vmq_oid_queue_parameters, 176 + 152 + VMQ_OID_FILE_SIZE + VMQ_OID_DEVICE_SIZE);
 VMQ_OID_SIZE_IS(vmq_oid_free_queue, 8);
 VMQ_OID_SIZE_IS(vmq_oid_queue_info_array, 16);
 VMQ_OID_SIZE_IS(vmq_oid_queue_info, 56 + 3 * VMQ_NAME_SIZE + 0);
@@ -378,7 +385,7 @@ VMQ_OID_SIZE_IS(vmq_oid_filter_info_array, 24);
 VMQ_OID_SIZE_IS(vmq_oid_filter_info, 16);
 _Static_assert(VMQ_OID_QUEUE_PARAMETERS_SIZE_1 == 176, "revision 1 never changes");
 _Static_assert(offsetof(struct vmq_oid_queue_parameters, vm_name) == 48, "no holes");
-_Static_assert(offsetof(struct vmq_oid_queue_parameters, backend_file) == 312, "no holes");
+_Static_assert(offsetof(struct vmq_oid_queue_parameters, backend_file) == 328, "no holes");
 _Static_assert(offsetof(struct vmq_oid_queue_info, owner) == 56, "no holes");
 _Static_assert(offsetof(struct vmq_oid_field_parameters, value) == 24, "no holes");
 

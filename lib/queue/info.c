@@ -23,6 +23,8 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->keep_tags = queue->keep_tags;
 	info->anti_spoof = queue->anti_spoof;
 	info->broadcast = queue->broadcast;
+	info->rate_to_vm = queue->rate_to_vm;
+	info->rate_from_vm = queue->rate_from_vm;
 	info->n_filters = queue->n_filters;
 	info->buffer_size = queue->memory.buffer_size;
 	info->backend = queue->backend_params.type;
@@ -75,6 +77,8 @@ vmq_queue_params_get(const struct vmq_adapter *adapter, uint16_t id,
 		.priority = queue->priority,
 		.receive_only = queue->receive_only,
 		.broadcast = queue->broadcast,
+		.rate_to_vm = queue->rate_to_vm,
+		.rate_from_vm = queue->rate_from_vm,
 		.backend = queue->backend_params,
 	};
 	return true;

@@ -58,6 +58,8 @@ queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_pa
 	queue->receive_only = params->receive_only;
 	queue->broadcast = params->broadcast;
 	queue->priority = params->priority;
+	queue->rate_to_vm = params->rate_to_vm;
+	queue->rate_from_vm = params->rate_from_vm;
 	queue->backend_params.type = params->backend.type;
 	copied = copy_string(&queue->name, params->name);
 	copied &= copy_string(&queue->vm, params->vm);
@@ -140,6 +142,37 @@ check_memory(const struct vmq_queue_memory *memory, struct vmq_error *err)
 	return vmq_pool_demand_check(&memory->demand, err);
 }
 
+static enum vmq_status
+check_rate(const struct vmq_adapter *adapter, const struct vmq_dp_rate *rate, const char *which,
+	struct vmq_error *err)
+{
+	const enum vmq_status bad = VMQ_STATUS_INVALID_PARAMETER;
+	/* What a frame has beside the mtu: its header and two tags. */
+	const uint32_t frame = adapter->mtu + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN;
+
+	if (rate->mbps == 0)
+		return VMQ_STATUS_SUCCESS;
+	if (rate->mbps > VMQ_DP_RATE_MBPS_MAX || rate->burst_kb > VMQ_DP_RATE_BURST_KB_MAX)
+		return vmq_error_set(err, bad,
+			"the rate %s the VM: there are up to %u Mbit/s, and bursts up to %u KiB", which,
+			VMQ_DP_RATE_MBPS_MAX, VMQ_DP_RATE_BURST_KB_MAX);
+	if ((uint64_t)rate->burst_kb * 1024 < frame)
+		return vmq_error_set(err, bad,
+			"the rate %s the VM: with bursts of %u KiB a frame of %u bytes never passes; "
+			"at least %u KiB", which, rate->burst_kb, frame, frame / 1024 + 1);
+	return VMQ_STATUS_SUCCESS;
+}
+
+static enum vmq_status
+check_rates(const struct vmq_adapter *adapter, const struct vmq_queue_params *params,
+	struct vmq_error *err)
+{
+	enum vmq_status status = check_rate(adapter, &params->rate_to_vm, "to", err);
+
+	return status == VMQ_STATUS_SUCCESS
+		? check_rate(adapter, &params->rate_from_vm, "from", err) : status;
+}
+
 enum vmq_status
 vmq_queue_allocate(struct vmq_adapter *adapter, const struct vmq_queue_params *params, uint16_t *id,
 	struct vmq_error *err)
@@ -153,6 +186,8 @@ vmq_queue_allocate(struct vmq_adapter *adapter, const struct vmq_queue_params *p
 	status = check_worker(adapter, params->worker, err);
 	if (status == VMQ_STATUS_SUCCESS)
 		status = check_memory(&params->memory, err);
+	if (status == VMQ_STATUS_SUCCESS)
+		status = check_rates(adapter, params, err);
 	if (status != VMQ_STATUS_SUCCESS)
 		return status;
 	slot = free_slot(adapter, id);
@@ -216,6 +251,46 @@ change_worker(struct queue *queue, uint16_t worker, struct vmq_error *err)
 	return status;
 }
 
+/* Rates and options, where packets pass. On failure they are as they were. */
+static enum vmq_status
+change_path(struct queue *queue, uint32_t changes, const struct vmq_queue_params *params,
+	struct vmq_error *err)
+{
+	const bool had_broadcast = queue->broadcast, new_view = queue->dp != NULL &&
+		(changes & VMQ_QUEUE_CHANGE_OPTIONS) && params->broadcast != had_broadcast;
+	enum vmq_status status;
+
+	if (new_view) {
+		queue->broadcast = params->broadcast;
+		queue->adapter->unpublished = true;
+		status = adapter_publish(queue->adapter, err);
+		if (status != VMQ_STATUS_SUCCESS) {
+			queue->broadcast = had_broadcast;
+			return status;
+		}
+	}
+	if (changes & VMQ_QUEUE_CHANGE_RATE) {
+		if (queue->dp != NULL && vmq_dp_queue_set_rates(queue->adapter->host->dp,
+			queue->dp, &params->rate_to_vm, &params->rate_from_vm) < 0) {
+			if (new_view) { /* the next view has it */
+				queue->broadcast = had_broadcast;
+				queue->adapter->unpublished = true;
+			}
+			return vmq_error_set(err, VMQ_STATUS_RESOURCES,
+				"queue %u (%s): no memory for its rates", queue->id, queue->name);
+		}
+		queue->rate_to_vm = params->rate_to_vm;
+		queue->rate_from_vm = params->rate_from_vm;
+	}
+	if (changes & VMQ_QUEUE_CHANGE_OPTIONS) {
+		queue->broadcast = params->broadcast;
+		queue->anti_spoof = !params->allow_spoofing;
+		if (queue->dp != NULL)
+			vmq_dp_queue_anti_spoof(queue->dp, queue->anti_spoof);
+	}
+	return VMQ_STATUS_SUCCESS;
+}
+
 enum vmq_status
 vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 	const struct vmq_queue_params *params, struct vmq_error *err)
@@ -223,6 +298,7 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 	struct queue *queue = adapter_queue(adapter, id);
 	struct vmq_queue_memory memory;
 	enum vmq_status status;
+	uint16_t old_worker;
 	char *name = NULL;
 
 	if (queue == NULL)
@@ -235,6 +311,7 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
 			"queue %u (%s): its memory is on its way", id, queue->name);
 	memory = queue->memory;
+	old_worker = queue->worker;
 	if (changes & VMQ_QUEUE_CHANGE_BUFFERS) {
 		memory.buffers = params->memory.buffers;
 		status = check_memory(&memory, err);
@@ -246,6 +323,11 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 		if (status != VMQ_STATUS_SUCCESS)
 			return status;
 	}
+	if (changes & VMQ_QUEUE_CHANGE_RATE) {
+		status = check_rates(adapter, params, err);
+		if (status != VMQ_STATUS_SUCCESS)
+			return status;
+	}
 	if ((changes & VMQ_QUEUE_CHANGE_NAME) && !copy_string(&name, params->name))
 		return vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory for a name");
 	if (changes & VMQ_QUEUE_CHANGE_WORKER) {
@@ -254,6 +336,14 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 			free(name);
 			return status;
 		}
+	}
+	status = change_path(queue, changes, params, err);
+	if (status != VMQ_STATUS_SUCCESS) {
+		/* It would be odd to have half of it. */
+		if (changes & VMQ_QUEUE_CHANGE_WORKER)
+			change_worker(queue, old_worker, NULL);
+		free(name);
+		return status;
 	}
 	queue->memory = memory;
 	if (name != NULL) {

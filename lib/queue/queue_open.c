@@ -189,6 +189,12 @@ queue_open_path(struct queue *queue, struct vmq_error *err)
 			queue->name, queue->memory.limit);
 		goto fail;
 	}
+	if (vmq_dp_queue_set_rates(queue->adapter->host->dp, queue->dp, &queue->rate_to_vm,
+		&queue->rate_from_vm) < 0) {
+		status = vmq_error_set(err, VMQ_STATUS_RESOURCES,
+			"queue %u (%s): no memory for its rates", queue->id, queue->name);
+		goto fail;
+	}
 	/* The default queue's is set when there is one. */
 	vmq_dp_queue_set_uplink(queue->dp, queue->adapter->uplink);
 	return VMQ_STATUS_SUCCESS;

@@ -32,6 +32,7 @@ struct queue {
 	bool anti_spoof;
 	bool receive_only;
 	bool broadcast;
+	struct vmq_dp_rate rate_to_vm, rate_from_vm;
 	struct vmq_backend_params backend_params; /* strings are the queue's own */
 	uint32_t n_filters;
 	uint8_t priority;

@@ -163,6 +163,8 @@ struct vmq_queue_params {
 	 * source address, on its VLAN, would come to this queue.
 	 */
 	bool allow_spoofing;
+	/** Limits of what goes to the VM and what comes from it; mbps 0: none. */
+	struct vmq_dp_rate rate_to_vm, rate_from_vm;
 	/** Copies of broadcast and multicast frames of its VLANs come to it. */
 	bool broadcast;
 	uint8_t priority; /**< Who gets a hardware queue when there are too few: the highest. */
@@ -335,6 +337,8 @@ enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id,
 #define VMQ_QUEUE_CHANGE_WORKER (UINT32_C(1) << 0)
 #define VMQ_QUEUE_CHANGE_BUFFERS (UINT32_C(1) << 1)
 #define VMQ_QUEUE_CHANGE_NAME (UINT32_C(1) << 2)
+#define VMQ_QUEUE_CHANGE_OPTIONS (UINT32_C(1) << 3) /**< allow_spoofing and broadcast */
+#define VMQ_QUEUE_CHANGE_RATE (UINT32_C(1) << 4) /**< Both. */
 /** Only told, never asked for: hardware or software. */
 #define VMQ_QUEUE_CHANGE_STEERING (UINT32_C(1) << 31)
 
@@ -343,7 +347,8 @@ enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id,
  * another number of buffers is a hint that counts at completion.
  *
  * @param changes
- *   VMQ_QUEUE_CHANGE_*: which fields of params are read: worker, memory.buffers, name.
+ *   VMQ_QUEUE_CHANGE_*: which fields of params are read: worker, memory.buffers, name,
+ *   allow_spoofing and broadcast, rate_to_vm and rate_from_vm.
  */
 enum vmq_status vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 	const struct vmq_queue_params *params, struct vmq_error *err);
@@ -419,6 +424,7 @@ struct vmq_queue_info {
 	bool keep_tags;
 	bool anti_spoof;
 	bool broadcast;
+	struct vmq_dp_rate rate_to_vm, rate_from_vm;
 	uint32_t n_filters;
 	uint32_t buffer_size;
 	struct vmq_pool_stats memory;

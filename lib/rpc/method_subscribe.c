@@ -46,6 +46,8 @@ add_value(json_t *params, const struct vmq_oid_indication *indication)
 		{VMQ_OID_QUEUE_AFFINITY_CHANGED, "affinity"},
 		{VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED, "buffers"},
 		{VMQ_OID_QUEUE_NAME_CHANGED, "name"},
+		{VMQ_OID_QUEUE_OPTIONS_CHANGED, "options"},
+		{VMQ_OID_QUEUE_RATE_CHANGED, "rate"},
 	};
 	json_t *list;
 	size_t i;

@@ -15,6 +15,8 @@ static const struct field_name queue_flags[] = {
 	{"AFFINITY_CHANGED", VMQ_OID_QUEUE_AFFINITY_CHANGED},
 	{"SUGGESTED_BUFFERS_CHANGED", VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED},
 	{"NAME_CHANGED", VMQ_OID_QUEUE_NAME_CHANGED},
+	{"OPTIONS_CHANGED", VMQ_OID_QUEUE_OPTIONS_CHANGED},
+	{"RATE_CHANGED", VMQ_OID_QUEUE_RATE_CHANGED},
 	{0},
 };
 
@@ -204,6 +206,12 @@ static const struct field queue_fields[] = {
 		.help = "of vhost-user; 0: one"},
 	{"backend_permissions", FIELD_UNSIGNED, QUEUE(backend_permissions),
 		.help = "of a vhost-user server's socket; 0: the default"},
+	{"rate_to_vm_mbps", FIELD_UNSIGNED, QUEUE(rate_to_vm_mbps), .help = "0: no limit"},
+	{"rate_to_vm_burst_kb", FIELD_UNSIGNED, QUEUE(rate_to_vm_burst_kb),
+		.help = "KiB; with a rate"},
+	{"rate_from_vm_mbps", FIELD_UNSIGNED, QUEUE(rate_from_vm_mbps), .help = "0: no limit"},
+	{"rate_from_vm_burst_kb", FIELD_UNSIGNED, QUEUE(rate_from_vm_burst_kb),
+		.help = "KiB; with a rate"},
 	{"backend_owner", FIELD_TEXT, QUEUE(backend_owner), .help = "of a vhost-user server's socket"},
 	{"backend_group", FIELD_TEXT, QUEUE(backend_group), .help = "of a vhost-user server's socket"},
 	{"backend_file", FIELD_TEXT, QUEUE(backend_file),

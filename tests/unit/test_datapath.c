@@ -31,7 +31,8 @@ static void
 each_drop_has_a_name_and_a_meaning(void **state)
 {
 	static const char *const names[] = {"stopped", "no_buffer", "no_headroom",
-		"disconnected", "backend"};
+		"disconnected",
+		"rate_limited", "backend"};
 	unsigned int i;
 
 	(void)state;

@@ -766,6 +766,83 @@ a_storm_is_counted_to_the_last_copy(void **state)
 	bed_free(bed);
 }
 
+static void
+set_rates(struct bed *bed, unsigned int queue, struct vmq_dp_rate to_vm, struct vmq_dp_rate from_vm)
+{
+	assert_int_equal(vmq_dp_queue_set_rates(bed->dp, bed->queues[queue].dp, &to_vm, &from_vm),
+		0);
+	vmq_datapath_synchronize(bed->dp);
+}
+
+static void
+what_is_more_than_the_rate_is_dropped_by_name(void **state)
+{
+	/* 2 KiB are 34 frames, and 1 Mbit/s is 2 frames a millisecond. */
+	const struct vmq_dp_rate slow = {1, 2}, none = {0};
+	struct bed *bed = make(false);
+	struct rte_mbuf *packet;
+	uint64_t sent;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(vmq_dp_rate_burst_default(1), 64);
+	assert_int_equal(vmq_dp_rate_burst_default(1000), 1221);
+	set_rates(bed, 1, none, slow);
+	for (i = 0; i < 300; i++)
+		vm_sends(bed, 1, mac_of(2), mac_of(1), UNTAGGED);
+	bed_settle_sent(bed);
+	sent = tx_of(bed, 1).local;
+	assert_true(sent >= 34);
+	assert_int_equal(sent + tx_of(bed, 1).drops[VMQ_TX_DROP_RATE_LIMITED], 300);
+	bed_settle(bed, sent);
+	/* The other way: what the wire and VMs bring. */
+	set_rates(bed, 1, none, none);
+	set_rates(bed, 2, slow, none);
+	for (i = 0; i < 150; i++) {
+		vm_sends(bed, 1, mac_of(2), mac_of(1), UNTAGGED);
+		wire_sends(bed, mac_of(2), UNTAGGED);
+	}
+	bed_settle(bed, sent + 300);
+	assert_int_equal(tx_of(bed, 1).local, sent + 150);
+	assert_true(rx_of(bed, 2).delivered >= sent + 34);
+	assert_int_equal(rx_of(bed, 2).delivered + rx_of(bed, 2).drops[VMQ_DROP_RATE_LIMITED],
+		sent + 300);
+	/* Who sends more slowly loses nothing; and without a limit all passes. */
+	set_rates(bed, 2, none, none);
+	sent = rx_of(bed, 2).delivered;
+	for (i = 0; i < 200; i++)
+		vm_sends(bed, 1, mac_of(2), mac_of(1), UNTAGGED);
+	vm_sends(bed, 2, somebody, mac_of(2), UNTAGGED);
+	bed_settle_sent(bed);
+	assert_int_equal(rx_of(bed, 2).delivered, sent + 200);
+	assert_int_equal(bed_wire(bed, &packet, 1), 1);
+	rte_pktmbuf_free(packet);
+	bed_free(bed);
+}
+
+/* A backend that takes nothing for a while: only what it takes counts for the rate. */
+static void
+what_waits_does_not_use_up_the_rate(void **state)
+{
+	struct bed *bed = make(false);
+	unsigned int i;
+
+	(void)state;
+	set_rates(bed, 2, (struct vmq_dp_rate){1, 8}, (struct vmq_dp_rate){0});
+	bed->queues[2].backend->budget = 0;
+	for (i = 0; i < 100; i++) { /* 6000 bytes of the 8192 */
+		wire_sends(bed, mac_of(2), UNTAGGED);
+		vmq_datapath_synchronize(bed->dp); /* and so many tries */
+	}
+	bed_settle(bed, 100);
+	assert_int_equal(rx_of(bed, 2).waiting, 100);
+	bed->queues[2].backend->budget = BED_ENDLESS;
+	bed_settle(bed, 100);
+	bed_assert_seen(bed, 2, 0, 100, 1);
+	assert_int_equal(rx_of(bed, 2).dropped, 0);
+	bed_free(bed);
+}
+
 int
 main(void)
 {
@@ -801,6 +878,9 @@ main(void)
 			bed_abandon),
 		cmocka_unit_test_teardown(a_queue_that_takes_a_whole_vlan_gets_copies, bed_abandon),
 		cmocka_unit_test_teardown(a_storm_is_counted_to_the_last_copy, bed_abandon),
+		cmocka_unit_test_teardown(what_is_more_than_the_rate_is_dropped_by_name,
+			bed_abandon),
+		cmocka_unit_test_teardown(what_waits_does_not_use_up_the_rate, bed_abandon),
 	};
 
 	return cmocka_run_group_tests_name("transmit", tests, unit_start, unit_stop);
