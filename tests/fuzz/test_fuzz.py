@@ -65,7 +65,39 @@ RPC_SEEDS = [
 ]
 
 
-def rpc_words():
+DOCUMENT_SEEDS = [
+    {},
+    {"adapters": [{"name": "a", "device": "net_null0"}]},
+    {"eal": {"main_core": 0, "workers": [0, 1], "hugepages": True, "in_memory": False,
+             "memory_mb": 4096, "file_prefix": "x", "extra_args": ["--iova-mode=va"]},
+     "workers": {"mode": "adaptive", "max_sleep_us": 100},
+     "metrics": {"address": "127.0.0.1:9650"},
+     "control": {"socket": "/run/x.sock", "owner": "root", "group": "root", "mode": "0600",
+                 "owners": {"alice": "tenant"}, "state_file": "/var/lib/x",
+                 "limits": {"depth": 16}},
+     "adapters": [{"name": "a", "device": "0000:03:00.0", "rx_descriptors": 64, "mtu": 9000,
+                   "memory_limit_mb": 100, "default_queue": {
+                       "memory": {"buffers": 8192, "node": 0}, "filters": [{"vlan": 7}],
+                       "backend": {"type": "pcap", "file": "/tmp/x"}}},
+                  {"name": "b", "device": "net_tap0,iface=x"}],
+     "queues": [{"name": "q", "vm": "v", "adapter": "b", "affinity": [1], "keep_tags": True,
+                 "memory": {"buffers": 100, "limit": 300, "buffer_size": 1024, "node": "any",
+                            "contiguous": True, "min_buffers": 50,
+                            "growth": {"low": 5, "high": 99, "step": 7, "hold_ms": 0}},
+                 "filters": [{"mac": MAC, "vlan": 4094}, {"mac": MAC, "vlan": "untagged"},
+                             {"mac": MAC, "vlan": "any"}, {"vlan": 1}],
+                 "backend": {"type": "ethdev", "device": "net_null9,size=64"}},
+                {"name": "r", "vm": "v", "adapter": "a",
+                 "backend": {"type": "vhost-user", "socket": "/tmp/v.sock", "mode": "server",
+                             "permissions": "0660", "queue_pairs": 2}}]},
+]
+STATE_SEEDS = [
+    {"version": 1, "checksum": "0" * 16, "content": {"queues": [], "filters": []}},
+    {"version": 2},
+]
+
+
+def words_of(seeds):
     """Everything that means something: methods, parameters, names of fields and values."""
     def walk(value):
         if isinstance(value, dict):
@@ -78,13 +110,16 @@ def rpc_words():
         elif isinstance(value, str):
             yield value
 
-    return sorted({word for word in walk(RPC_SEEDS) if word})
+    return sorted({word for word in walk(seeds) if word})
 
 
 TARGETS = {
+    "fuzz_document": ([b"\0" + json.dumps(seed).encode() for seed in DOCUMENT_SEEDS]
+                      + [b"\1" + json.dumps(seed).encode() for seed in STATE_SEEDS],
+                      words_of(DOCUMENT_SEEDS + STATE_SEEDS)),
     "fuzz_rpc": ([(bytes([piece]) + b"\n".join(json.dumps(one).encode() for one in seed))
                   for seed, piece in itertools.product(RPC_SEEDS, (0, 7, 200))],
-                 rpc_words()),
+                 words_of(RPC_SEEDS)),
 }
 
 
