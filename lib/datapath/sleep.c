@@ -35,7 +35,7 @@
  * Longest wait for an interrupt. Nothing needs it: it bounds what an interrupt that got
  * lost can do.
  */
-#define INTERRUPT_WAIT_MS 1000
+#define INTERRUPT_WAIT_MS 5000
 /* Interrupts that one wake-up takes note of; the others wake the worker again. */
 #define EVENTS_MAX 16
 
@@ -131,6 +131,8 @@ fallback_text(enum fallback fallback)
 		return "a port of this worker has no receive interrupts";
 	case FALLBACK_BACKEND:
 		return "a backend of this worker is received from and has no interrupts";
+	case FALLBACK_HARDWARE:
+		return "this worker polls hardware queues, whose interrupts are not used yet";
 	case FALLBACK_OTHERS:
 		return "this worker serves queues that another worker receives for";
 	default:
@@ -241,6 +243,8 @@ find_fallback(const struct worker *worker, const struct work *work)
 		return FALLBACK_PORT;
 	if (work->n_queues > 0)
 		return FALLBACK_OTHERS;
+	if (work->n_hw > 0)
+		return FALLBACK_HARDWARE;
 	if (work->n_senders > 0)
 		return FALLBACK_BACKEND;
 	return FALLBACK_NONE;

@@ -39,9 +39,11 @@ def test_an_idle_vmqd_with_16_queues_uses_little_of_its_cpu(tmp_path):
         used, began = cpu_seconds(daemon.pid), time.monotonic()
         time.sleep(IDLE_S)
         share = (cpu_seconds(daemon.pid) - used) / (time.monotonic() - began)
-        worker = daemon.last()["workers"][0]
+        # The load is that of a whole second, which takes longer on a busy machine.
+        worker = daemon.wait(lambda now: now["workers"][0]["sleep"] > 0.9,
+                             "its worker sleeps")["workers"][0]
         assert share < IDLE_SHARE, daemon.explain(f"{share:.1%} of a CPU")
-        assert worker["mode"] == "adaptive" and worker["sleep"] > 0.9, worker
+        assert worker["mode"] == "adaptive", worker
         daemon.stop()
 
 
@@ -151,8 +153,9 @@ def test_an_interrupt_wakes_a_worker_at_once(tmp_path, space):
             waited += time.monotonic() - began
         worker = daemon.last()["workers"][0]
         assert worker["fallback"] is None, worker
-        # Without an interrupt half a second each: a worker looks once a second.
-        assert waited < 3, daemon.explain(waited)
+        # Without an interrupt 2.5 seconds each: a worker looks once in five. The rest is for
+        # a busy machine.
+        assert waited < 15, daemon.explain(waited)
         # Some for each packet, and not a thousand a second.
         assert worker["sleeps"] - before < 500, worker
         daemon.stop()
