@@ -5,6 +5,7 @@ A small LAN for tests: vmqd with an af_packet adapter on one end of a veth, a na
 "wire" at the other end, with interfaces for VLANs too, and QEMU guests by vhost-user.
 """
 
+import contextlib
 import pathlib
 import shutil
 import subprocess
@@ -90,17 +91,23 @@ class Lan:
             net.run("wire", "ip", "link", "set", tap, "address", WIRE_MAC, "up")
 
     def __exit__(self, *_):
-        for guest in self.guests:
-            guest.kill()
-        if self.daemon is not None:
-            self.daemon.__exit__()
-        for helper in self.helpers:
-            helper.kill()
-            helper.wait()
-            if helper.stdout is not None:
-                helper.stdout.close()
-        self.net.__exit__()
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        # Last in, first out; what fails leaves nothing else behind.
+        with contextlib.ExitStack() as ends:
+            ends.callback(shutil.rmtree, self.sockets, ignore_errors=True)
+            ends.callback(self.net.__exit__)
+            for helper in self.helpers:
+                ends.callback(self._end, helper)
+            if self.daemon is not None:
+                ends.callback(self.daemon.__exit__)
+            for guest in self.guests:
+                ends.callback(guest.kill)
+
+    @staticmethod
+    def _end(helper):
+        helper.kill()
+        helper.wait()
+        if helper.stdout is not None:
+            helper.stdout.close()
 
     def wire(self, command, seconds=120, good=True):
         """Run a shell command on the wire's end; returns its output."""

@@ -7,9 +7,11 @@ The first serial port is the kernel's log (console.log in the guest's folder). E
 in software by default, which works everywhere; VMQ_GUEST_ACCEL=kvm asks for KVM.
 """
 
+import errno
 import json
 import os
 import pathlib
+import random
 import re
 import shlex
 import socket
@@ -256,10 +258,16 @@ class Wire:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self.socket.bind(("127.0.0.1", 0))
-        # QEMU binds its own end: found free here, kept free by chance alone.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.guest = probe.getsockname()
+        # QEMU binds its own end a moment later: a port that nobody is given by chance.
+        while True:
+            self.guest = ("127.0.0.1", random.randrange(10000, 32000))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.bind(self.guest)
+                    break
+                except OSError as error:
+                    if error.errno != errno.EADDRINUSE:
+                        raise
 
     def netdev(self, name):
         """The word for QEMU's -netdev."""
