@@ -65,6 +65,23 @@ vmq_oid_owner_sees(const struct vmq_oid_owner *owner, uint16_t queue_id)
 	return owner->administrator || oid_queue_record(owner->adapter, queue_id)->owner == owner;
 }
 
+void
+vmq_oid_owner_info_get(const struct vmq_oid_owner *owner, struct vmq_oid_owner_info *info)
+{
+	*info = (struct vmq_oid_owner_info){
+		.name = owner->name,
+		.administrator = owner->administrator,
+		.gone = owner->gone,
+		.n_belongings = owner->n_belongings,
+	};
+}
+
+const struct vmq_oid_owner *
+vmq_oid_owner_next(const struct vmq_oid_adapter *adapter, const struct vmq_oid_owner *after)
+{
+	return after == NULL ? TAILQ_FIRST(&adapter->owners) : TAILQ_NEXT(after, next);
+}
+
 /* An owner that has gone is remembered for what it left, and no longer. */
 static void
 forget_if_done(struct vmq_oid_owner *owner)

@@ -440,6 +440,19 @@ struct vmq_oid_owner *vmq_oid_owner_find(const struct vmq_oid_adapter *adapter, 
 
 const char *vmq_oid_owner_name(const struct vmq_oid_owner *owner);
 
+struct vmq_oid_owner_info {
+	const char *name; /**< Lives as long as the owner. */
+	bool administrator;
+	bool gone; /**< It will not come back, and has left something. */
+	uint32_t n_belongings; /**< Queues and filters. */
+};
+
+void vmq_oid_owner_info_get(const struct vmq_oid_owner *owner, struct vmq_oid_owner_info *info);
+
+/** Walk the owners, those that have gone as well. @return NULL after the last one. */
+const struct vmq_oid_owner *vmq_oid_owner_next(const struct vmq_oid_adapter *adapter,
+	const struct vmq_oid_owner *after);
+
 /** May the owner know of a queue: is it its own, or is it an administrator? */
 bool vmq_oid_owner_sees(const struct vmq_oid_owner *owner, uint16_t queue_id);
 

@@ -235,5 +235,6 @@ int rpc_add_memory_methods(struct vmq_rpc *rpc);
 int rpc_add_adapter_methods(struct vmq_rpc *rpc);
 int rpc_add_subscribe_methods(struct vmq_rpc *rpc);
 int rpc_add_oid_methods(struct vmq_rpc *rpc);
+int rpc_add_owner_methods(struct vmq_rpc *rpc);
 
 #endif /* VMQ_RPC_PRIVATE_H */

@@ -182,6 +182,7 @@ add_methods(struct vmq_rpc *rpc)
 		rpc_add_adapter_methods,
 		rpc_add_subscribe_methods,
 		rpc_add_oid_methods,
+		rpc_add_owner_methods,
 	};
 	size_t i;
 	int ret = 0;

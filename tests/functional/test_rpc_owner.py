@@ -124,6 +124,32 @@ def test_an_administrator_acts_in_the_name_of_a_user(vmqd):
         assert admin.call("queue.free", queue="q5", **{"as": "uid:nobody"})["name"] == "q5"
 
 
+def test_an_administrator_takes_over_what_a_user_has_left(vmqd):
+    path = rpc.socket_path(vmqd.doc)
+
+    def stay(client):
+        client.call("queue.allocate", queue=queue(5))
+        return client
+
+    as_user("nobody", lambda: stay(Client(path)).call("version"))
+    assert as_user("nobody", lambda: refusal(Client(path), "owner.list")) == "NOT_ACCEPTED"
+    assert as_user("nobody", lambda: refusal(
+        Client(path), "owner.take_over", owner="admin")) == "NOT_ACCEPTED"
+    with Client(path) as admin:
+        owners = {one["owner"]: one for one in admin.call("owner.list")["owners"]}
+        assert owners["uid:nobody"]["belongings"] == 2  # a queue and its filter
+        assert owners["uid:nobody"]["administrator"] is False
+        for name, status in (("config", "NOT_ACCEPTED"), ("admin", "NOT_ACCEPTED"),
+                             ("uid:who", "INVALID_PARAMETER")):
+            assert refusal(admin, "owner.take_over", owner=name) == status
+        assert admin.call("owner.take_over", owner="uid:nobody") == {
+            "owner": "uid:nobody", "belongings": 2}
+        assert admin.call("queue.show", queue="q5")["owner"] == "admin"
+        admin.call("queue.free", queue="q5")
+    # It may come back, with nothing.
+    assert as_user("nobody", lambda: Client(path).call("queue.list")) == {"queues": []}
+
+
 def test_the_document_maps_users_to_owners(vmqd):
     path = rpc.socket_path(vmqd.doc)
     version = as_user("daemon", lambda: Client(path).call("version"))
