@@ -115,6 +115,16 @@ static const struct figure rows[] = {
 	{"transmit.buffers.failed", "vmq_queue_transmit_memory_failed_blocks_total",
 		"Blocks of memory for what the VM sends that could not be had",
 		true, QUEUE(xmit_memory.failed)},
+	{"backend.ring_full", "vmq_queue_backend_ring_full_bursts_total",
+		"Bursts that the backend's other end had not room for", true,
+		QUEUE(packets.ring_full)},
+	{"backend.link.up", "vmq_queue_backend_up",
+		"Is somebody at the backend's other end: 1, or not: 0", false,
+		QUEUE(backend_link.up)},
+	{"backend.link.changes", "vmq_queue_backend_link_changes_total",
+		"Times that the backend's link went up or down", true, QUEUE(backend_link.changes)},
+	{"backend.link.cut_offs", "vmq_queue_backend_cut_offs_total",
+		"Times that the other end was sent away for breaking rules", true, QUEUE(backend_link.cut_offs)},
 	{"filters", "vmq_queue_filters",
 		"Receive filters of the queue", false, QUEUE(n_filters)},
 
@@ -165,8 +175,14 @@ figure_value(const struct figure *figure, const void *item)
 {
 	const void *member = RTE_PTR_ADD(item, figure->offset);
 
-	return figure->bytes == sizeof(uint32_t) ? *(const uint32_t *)member
-						 : *(const uint64_t *)member;
+	switch (figure->bytes) {
+	case sizeof(bool):
+		return *(const bool *)member;
+	case sizeof(uint32_t):
+		return *(const uint32_t *)member;
+	default:
+		return *(const uint64_t *)member;
+	}
 }
 
 static void

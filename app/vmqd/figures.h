@@ -39,7 +39,7 @@ struct figure {
 	enum figure_unit unit;
 	enum figure_of of;
 	size_t offset; /**< In struct figures_queue, figures_adapter or figures_worker. */
-	uint8_t bytes; /**< Of the member, an unsigned integer: 4 or 8. */
+	uint8_t bytes; /**< Of the member, an unsigned integer or a bool. */
 };
 
 /** @return the row with that index, NULL behind the last one. Any thread. */

@@ -64,6 +64,11 @@ QUEUE = {
     "transmit.buffers.returned": "vmq_queue_transmit_memory_returned_blocks_total",
     "transmit.buffers.failed": "vmq_queue_transmit_memory_failed_blocks_total",
 }
+QUEUE.update({
+    "backend.ring_full": "vmq_queue_backend_ring_full_bursts_total",
+    "backend.link.changes": "vmq_queue_backend_link_changes_total",
+    "backend.link.cut_offs": "vmq_queue_backend_cut_offs_total",
+})
 ADAPTER = {
     "nic.received": "vmq_adapter_nic_received_packets_total",
     "nic.missed": "vmq_adapter_nic_missed_packets_total",
