@@ -154,6 +154,24 @@ rpc_adapter_stats(const struct vmq_rpc_adapter *adapter)
 		(json_int_t)nic.sent, "send_errors", (json_int_t)nic.send_errors);
 }
 
+/* Where the cycles go, since the start. */
+static json_t *
+profile_json(const struct vmq_worker_stats *stats)
+{
+	json_t *cycles = json_object();
+	unsigned int i;
+
+	for (i = 0; i < VMQ_STAGE_COUNT; i++)
+		json_object_set_new(cycles, vmq_stage_name(i),
+			json_real(stats->sampled_packets == 0 ? 0 : (double)stats->stage_cycles[i] /
+					(double)stats->sampled_packets));
+	return json_pack("{s:o, s:{s:f, s:f}, s:I}", "cycles_per_packet", cycles, "mean_burst",
+		"received", stats->bursts == 0 ? 0 : (double)stats->packets / (double)stats->bursts,
+		"delivered", stats->sampled_bursts == 0 ? 0 : (double)stats->sampled_delivered /
+			(double)stats->sampled_bursts, "sampled_packets",
+		(json_int_t)stats->sampled_packets);
+}
+
 /* Counters are since the start; the shares and means are of the last second, or of it all. */
 static json_t *
 worker_json(const struct vmq_rpc_system *system, uint16_t worker, bool final)
@@ -168,7 +186,7 @@ worker_json(const struct vmq_rpc_system *system, uint16_t worker, bool final)
 	else
 		vmq_host_worker_load(system->host, worker, &load);
 	return json_pack("{s:i, s:s, s:s?, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:f, s:f, s:f, s:f, s:f}",
+			 " s:f, s:f, s:f, s:f, s:f, s:o}",
 		"cpu", system->worker_cpus[worker], "mode", vmq_worker_mode_name(stats.mode),
 		"fallback", stats.fallback, "max_sleep_us", (int)stats.max_sleep_us, /* */
 		"polls", (json_int_t)stats.polls, "idle_polls", (json_int_t)stats.idle_polls,
@@ -177,7 +195,7 @@ worker_json(const struct vmq_rpc_system *system, uint16_t worker, bool final)
 		(json_int_t)stats.busy_cycles, "sleep_cycles", (json_int_t)stats.sleep_cycles,
 		"sleeps", (json_int_t)stats.sleeps, /* */
 		"cycles_per_packet", load.cycles_per_packet, "mean_burst", load.mean_burst, "busy",
-		load.busy, "idle", load.idle, "sleep", load.sleep);
+		load.busy, "idle", load.idle, "sleep", load.sleep, "profile", profile_json(&stats));
 }
 
 json_t *

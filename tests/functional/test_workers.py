@@ -76,6 +76,9 @@ def test_a_busy_worker_tells_its_cycles_and_bursts(tmp_path):
         final = daemon.stop()["workers"][0]
         assert final["busy_cycles"] + final["sleep_cycles"] <= final["cycles"]
         assert final["packets"] == final["bursts"] * 32
+        stages = final["profile"]["cycles_per_packet"]
+        assert stages["receive"] > 0 and stages["deliver"] >= 0, final
+        assert final["profile"]["sampled_packets"] > 0, final
 
 
 class Tap:
