@@ -23,6 +23,7 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->keep_tags = queue->keep_tags;
 	info->anti_spoof = queue->anti_spoof;
 	info->broadcast = queue->broadcast;
+	info->receive_only = queue->receive_only;
 	info->rate_to_vm = queue->rate_to_vm;
 	info->rate_from_vm = queue->rate_from_vm;
 	info->n_filters = queue->n_filters;

@@ -424,6 +424,7 @@ struct vmq_queue_info {
 	bool keep_tags;
 	bool anti_spoof;
 	bool broadcast;
+	bool receive_only;
 	struct vmq_dp_rate rate_to_vm, rate_from_vm;
 	uint32_t n_filters;
 	uint32_t buffer_size;

@@ -9,6 +9,29 @@
 
 #include "rpc_private.h"
 
+static json_t *
+direction_json(const struct vmq_dp_rate *rate)
+{
+	return json_pack("{s:I, s:I}", "mbps", (json_int_t)rate->mbps, "burst_kb",
+		(json_int_t)rate->burst_kb);
+}
+
+/* As the document has it: nothing for no limit. */
+static void
+set_rate(json_t *queue, const struct vmq_queue_info *info)
+{
+	json_t *rate;
+
+	if (info->rate_to_vm.mbps == 0 && info->rate_from_vm.mbps == 0)
+		return;
+	rate = json_object();
+	if (info->rate_to_vm.mbps != 0)
+		json_object_set_new(rate, "to_vm", direction_json(&info->rate_to_vm));
+	if (info->rate_from_vm.mbps != 0)
+		json_object_set_new(rate, "from_vm", direction_json(&info->rate_from_vm));
+	json_object_set_new(queue, "rate", rate);
+}
+
 /* What a queue is; its figures are in `stats`. */
 json_t *
 vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t index,
@@ -27,6 +50,10 @@ vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t index,
 		vmq_queue_operational_state(info->state), "steering", "software", "worker",
 		system->worker_cpus[info->worker], "keep_tags", (int)info->keep_tags, "filters",
 		rpc_filters(adapter, info->id), "backend", rpc_backend(info));
+	json_object_set_new(object, "anti_spoof", json_boolean(info->anti_spoof));
+	json_object_set_new(object, "broadcast", json_boolean(info->broadcast));
+	json_object_set_new(object, "receive_only", json_boolean(info->receive_only));
+	set_rate(object, info);
 	if (info->completing)
 		json_object_set_new(object, "completing", json_true());
 	/* Who waits for a queue to be gone is its owner, or an administrator for it. */
