@@ -112,6 +112,7 @@ struct doc_queue {
 	bool broadcast; /**< Copies of broadcast and multicast frames come to it. */
 	struct doc_rate rate;
 	bool receive_only; /**< Take nothing from the backend. */
+	uint16_t priority; /**< 0 to 255: who gets a hardware queue when there are too few. */
 	struct doc_backend backend;
 };
 
@@ -119,6 +120,8 @@ struct doc_adapter {
 	char *name;
 	char *device; /**< PCI address or vdev arguments, as EAL's -a or --vdev take them. */
 	uint16_t rx_descriptors;
+	enum vmq_steering steering;
+	uint16_t hardware_queues; /**< Most Rx queues of the NIC for VMs. */
 	uint16_t mtu; /**< Largest payload of an Ethernet frame, in bytes. */
 	uint32_t memory_limit_mb; /**< Of the packet memory of all its queues; 0: none. */
 	struct doc_queue default_queue; /**< Its name is "default". */

@@ -290,10 +290,48 @@ enum {
 	ADAPTER_NAME,
 	ADAPTER_DEVICE,
 	ADAPTER_RX_DESCRIPTORS,
+	ADAPTER_STEERING,
+	ADAPTER_HARDWARE_QUEUES,
 	ADAPTER_MTU,
 	ADAPTER_MEMORY_LIMIT_MB,
 	ADAPTER_DEFAULT_QUEUE,
 };
+
+static void
+decode_steering(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out)
+{
+	const char *names[VMQ_STEERING_COUNT];
+	char quoted[DOC_QUOTE_SIZE], hint[64];
+	const char *text = json_string_value(value);
+	enum vmq_steering *steering = out;
+	int nearest;
+
+	if (text == NULL) {
+		doc_wrong_type(r, at, value, "a string", field->expect);
+		return;
+	}
+	for (unsigned int i = 0; i < VMQ_STEERING_COUNT; i++) {
+		names[i] = vmq_steering_name(i);
+		if (strcmp(text, names[i]) == 0) {
+			*steering = i;
+			return;
+		}
+	}
+	nearest = doc_nearest(text, names, VMQ_STEERING_COUNT);
+	snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest >= 0 ? names[nearest] : "");
+	doc_finding_add(r->findings, at, nearest >= 0 ? hint : field->expect,
+		"unknown steering %s", doc_quote(quoted, text));
+}
+
+static json_t *
+encode_steering(const struct document *doc __rte_unused,
+	const struct doc_field *field __rte_unused, const void *in)
+{
+	const enum vmq_steering *steering = in;
+
+	return json_string(vmq_steering_name(*steering));
+}
 
 static const struct doc_field adapter_fields[] = {
 	[ADAPTER_NAME] = {"name", .expect = DOC_NAME_EXPECT, .decode = doc_decode_text,
@@ -304,6 +342,11 @@ static const struct doc_field adapter_fields[] = {
 		.required = true},
 	[ADAPTER_RX_DESCRIPTORS] = {"rx_descriptors",
 		DOC_INTEGER(struct doc_adapter, rx_descriptors, 64, 32768)},
+	[ADAPTER_STEERING] = {"steering", .decode = decode_steering, .encode = encode_steering,
+		.offset = offsetof(struct doc_adapter, steering),
+		.expect = "one of \"auto\", \"vmdq\", \"flow\", \"software\""},
+	[ADAPTER_HARDWARE_QUEUES] = {"hardware_queues",
+		DOC_INTEGER(struct doc_adapter, hardware_queues, 1, 128)},
 	[ADAPTER_MTU] = {"mtu",
 		DOC_INTEGER(struct doc_adapter, mtu, RTE_ETHER_MIN_MTU, DOC_MTU_MAX)},
 	[ADAPTER_MEMORY_LIMIT_MB] = {"memory_limit_mb",
@@ -349,6 +392,8 @@ decode_adapter(struct doc_reader *r, const struct doc_path *at, json_t *value, s
 	uint32_t wrong;
 
 	adapter->rx_descriptors = 1024;
+	adapter->steering = VMQ_STEERING_SOFTWARE;
+	adapter->hardware_queues = 8;
 	adapter->mtu = RTE_ETHER_MTU;
 	doc_default_queue_init(r, &adapter->default_queue, index);
 	wrong = doc_decode_object(r, at, value, adapter_fields, RTE_DIM(adapter_fields), adapter);

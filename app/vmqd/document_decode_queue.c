@@ -311,6 +311,7 @@ enum {
 	QUEUE_BACKEND,
 	QUEUE_NAME,
 	QUEUE_VM,
+	QUEUE_PRIORITY,
 	QUEUE_ADAPTER,
 };
 
@@ -326,6 +327,7 @@ static const struct doc_field queue_fields[] = {
 		.encode = doc_encode_text, .offset = offsetof(struct doc_queue, vm),
 		.max = VMQ_NAME_SIZE - 1,
 		.required = true},
+	[QUEUE_PRIORITY] = {"priority", DOC_INTEGER(struct doc_queue, priority, 0, UINT8_MAX)},
 	[QUEUE_ADAPTER] = {"adapter", .expect = "the name of an adapter of this document",
 		.decode = decode_queue_adapter, .encode = encode_queue_adapter,
 		.offset = offsetof(struct doc_queue, adapter), .max = VMQ_NAME_SIZE - 1},

@@ -129,6 +129,7 @@ request_parameters(const struct document *doc, const struct doc_queue *queue,
 		.suggested_receive_buffers = memory->buffers,
 		.receive_buffers_limit = memory->limit,
 		.receive_buffers_min = memory->min_buffers,
+		.priority = queue->priority,
 		.buffer_size = memory->buffer_size,
 		.node = memory->node,
 		.memory_flags = memory->contiguous ? VMQ_OID_MEMORY_CONTIGUOUS : 0,
@@ -231,6 +232,7 @@ request_read_parameters(const struct document *doc, const struct vmq_oid_queue_p
 			.to_vm = {p->rate_to_vm_mbps, p->rate_to_vm_burst_kb},
 			.from_vm = {p->rate_from_vm_mbps, p->rate_from_vm_burst_kb},
 		},
+		.priority = (uint8_t)p->priority,
 	};
 	if (p->demand_low == 0 && p->demand_high == 0 && p->demand_step == 0)
 		queue->memory.growth = vmq_pool_demand_default(queue->memory.buffers);

@@ -17,6 +17,9 @@
 #define HOME_WAIT_MS 3000
 #define HOME_LOOK_MS 5
 
+/* Queues that come later can have hardware queues up to this limit; 8 bytes for each. */
+#define HARDWARE_LIMIT_MIN 16384
+
 static uint16_t
 worker_on_cpu(const struct document *doc, int cpu)
 {
@@ -91,12 +94,35 @@ fail_at(int ret, struct vmq_error *err, const char *format, size_t index)
 	return vmq_error_errno(err, ret, "at %.40s: %.460s", place.text, why.text);
 }
 
+/*
+ * Hardware queues suit the document's queues: buffers as most likely all of them have, and
+ * a limit that none is over.
+ */
+static void
+set_hardware(const struct document *doc, size_t index, struct vmq_adapter_hardware *hardware)
+{
+	const struct doc_adapter *from = &doc->adapters[index];
+	size_t i;
+
+	hardware->steering = from->steering;
+	hardware->slots = from->hardware_queues;
+	hardware->rx_descriptors = from->rx_descriptors;
+	hardware->buffer_size = from->default_queue.memory.buffer_size;
+	hardware->limit = HARDWARE_LIMIT_MIN;
+	for (i = doc->n_queues; i-- > 0;) {
+		if (doc->queues[i].adapter != index)
+			continue;
+		hardware->buffer_size = doc->queues[i].memory.buffer_size; /* the first one's */
+		hardware->limit = RTE_MAX(hardware->limit, doc->queues[i].memory.limit);
+	}
+}
+
 static int
 start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_error *err)
 {
 	const struct document *doc = system->doc;
 	const struct doc_adapter *from = &doc->adapters[index];
-	const struct vmq_adapter_params params = {
+	struct vmq_adapter_params params = {
 		.name = from->name,
 		.port = {
 			.device = from->device,
@@ -111,6 +137,7 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 	};
 	struct vmq_adapter *adapter;
 
+	set_hardware(doc, index, &params.hardware);
 	adapter = vmq_adapter_start(system->host, &params, err);
 	if (adapter == NULL)
 		return fail_at(rte_errno, err, "/adapters/%zu", index);

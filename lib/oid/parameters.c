@@ -97,6 +97,7 @@ write_extension(struct vmq_oid_queue_parameters *out, const struct vmq_queue_par
 		(params->allow_spoofing ? VMQ_OID_OPTION_ALLOW_SPOOFING : 0) |
 		(params->broadcast ? VMQ_OID_OPTION_BROADCAST : 0) |
 		(params->receive_only ? VMQ_OID_OPTION_RECEIVE_ONLY : 0);
+	out->priority = params->priority;
 	out->backend_type = backend->type;
 	oid_copy_text(out->backend_file, sizeof(out->backend_file),
 		backend->type == VMQ_BACKEND_VHOST ? backend->vhost.socket

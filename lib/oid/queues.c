@@ -83,6 +83,10 @@ check_extension(struct vmq_oid_request *request, const struct vmq_oid_queue_para
 		return vmq_error_set(err, bad,
 			"unknown memory flags (0x%08x) or options (0x%08x)", in->memory_flags,
 			in->options);
+	if (in->priority > UINT8_MAX || in->reserved != 0)
+		return vmq_error_set(&request->error, VMQ_STATUS_INVALID_PARAMETER,
+			"a priority of %u, with %u behind it: not in 0 to 255, and 0", in->priority,
+			in->reserved);
 	if (!oid_has_end(in->backend_file, sizeof(in->backend_file)) ||
 		!oid_has_end(in->backend_device, sizeof(in->backend_device)) ||
 		!oid_has_end(in->backend_owner, sizeof(in->backend_owner)) ||
@@ -140,6 +144,7 @@ read_extension(const struct vmq_oid_queue_parameters *in, struct vmq_queue_param
 	params->broadcast = (in->options & VMQ_OID_OPTION_BROADCAST) != 0;
 	params->receive_only = (in->options & VMQ_OID_OPTION_RECEIVE_ONLY) != 0;
 	oid_read_rates(in, params);
+	params->priority = (uint8_t)in->priority;
 	params->backend.type = (enum vmq_backend_type)in->backend_type;
 	if (in->backend_type == VMQ_BACKEND_VHOST)
 		params->backend.vhost = (struct vmq_backend_vhost){

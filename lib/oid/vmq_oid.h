@@ -194,6 +194,8 @@ struct vmq_oid_queue_parameters {
 	uint32_t rate_from_vm_burst_kb;
 	char backend_owner[VMQ_OID_OWNER_SIZE]; /**< Of a server's socket; "": as it comes. */
 	char backend_group[VMQ_OID_OWNER_SIZE];
+	uint32_t priority; /**< 0 to 255: who gets a hardware queue when there are too few. */
+	uint32_t reserved; /**< 0 */
 	/** pcap: the file; vhost-user: the path of the socket; else "". */
 	char backend_file[VMQ_OID_FILE_SIZE];
 	char backend_device[VMQ_OID_DEVICE_SIZE];
@@ -371,7 +373,7 @@ VMQ_OID_SIZE_IS(vmq_oid_header, 4);
 VMQ_OID_SIZE_IS(vmq_oid_array, 12);
 VMQ_OID_SIZE_IS(vmq_oid_capabilities, 52);
 VMQ_OID_SIZE_IS(vmq_oid_global_parameters, 16);
-VMQ_OID_SIZE_IS(vmq_oid_queue_parameters, 176 + 152 + VMQ_OID_FILE_SIZE + VMQ_OID_DEVICE_SIZE);
+VMQ_OID_SIZE_IS(vmq_oid_queue_parameters, 176 + 160 + VMQ_OID_FILE_SIZE + VMQ_OID_DEVICE_SIZE);
 VMQ_OID_SIZE_IS(vmq_oid_free_queue, 8);
 VMQ_OID_SIZE_IS(vmq_oid_queue_info_array, 16);
 VMQ_OID_SIZE_IS(vmq_oid_queue_info, 56 + 3 * VMQ_NAME_SIZE + 0);
@@ -385,7 +387,7 @@ VMQ_OID_SIZE_IS(vmq_oid_filter_info_array, 24);
 VMQ_OID_SIZE_IS(vmq_oid_filter_info, 16);
 _Static_assert(VMQ_OID_QUEUE_PARAMETERS_SIZE_1 == 176, "revision 1 never changes");
 _Static_assert(offsetof(struct vmq_oid_queue_parameters, vm_name) == 48, "no holes");
-_Static_assert(offsetof(struct vmq_oid_queue_parameters, backend_file) == 328, "no holes");
+_Static_assert(offsetof(struct vmq_oid_queue_parameters, backend_file) == 336, "no holes");
 _Static_assert(offsetof(struct vmq_oid_queue_info, owner) == 56, "no holes");
 _Static_assert(offsetof(struct vmq_oid_field_parameters, value) == 24, "no holes");
 

@@ -47,7 +47,7 @@ vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t index,
 		"adapter", vmq_adapter_name(adapter), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "owner", owner[0] != '\0' ? owner : NULL,
 		"state", vmq_queue_state_name(info->state), "operational_state",
-		vmq_queue_operational_state(info->state), "steering", "software", "worker",
+		vmq_queue_operational_state(info->state), "steering", info->slot >= 0 ? "hardware" : "software", "worker",
 		system->worker_cpus[info->worker], "keep_tags", (int)info->keep_tags, "filters",
 		rpc_filters(adapter, info->id), "backend", rpc_backend(info));
 	json_object_set_new(object, "anti_spoof", json_boolean(info->anti_spoof));

@@ -214,6 +214,8 @@ static const struct field queue_fields[] = {
 		.help = "KiB; with a rate"},
 	{"backend_owner", FIELD_TEXT, QUEUE(backend_owner), .help = "of a vhost-user server's socket"},
 	{"backend_group", FIELD_TEXT, QUEUE(backend_group), .help = "of a vhost-user server's socket"},
+	{"priority", FIELD_UNSIGNED, QUEUE(priority),
+		.help = "0 to 255: who gets a hardware queue when there are too few"},
 	{"backend_file", FIELD_TEXT, QUEUE(backend_file),
 		.help = "pcap: the file; vhost-user: the socket"},
 	{"backend_device", FIELD_TEXT, QUEUE(backend_device), .help = "ethdev: device arguments"},

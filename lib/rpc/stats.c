@@ -128,7 +128,7 @@ vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 		"adapter", vmq_adapter_name(of), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "state", vmq_queue_state_name(info->state),
 		"operational_state", vmq_queue_operational_state(info->state), "worker",
-		system->worker_cpus[info->worker], "steering", "software", "keep_tags",
+		system->worker_cpus[info->worker], "steering", info->slot >= 0 ? "hardware" : "software", "keep_tags",
 		(int)info->keep_tags, "filters", rpc_filters(of, info->id), /* */
 		"received", (json_int_t)p->received, "received_bytes", (json_int_t)p->received_bytes,
 		"delivered", (json_int_t)p->delivered, "delivered_bytes",

@@ -21,7 +21,7 @@ def nic(nic_image, tmp_path):
     """(guest with the NIC bound to vfio-pci, the wire of the NIC)"""
     wire = machine.Wire()
     with machine.Machine(tmp_path / "guest", nic_image, machine.igb(wire), cpus=2, memory=1024,
-                         words=["intel_iommu=on"], hugepages=128,
+                         words=["intel_iommu=on", "no_timer_check"], hugepages=128,
                          machine=machine.IGB_MACHINE) as guest:
         guest.ready()
         machine.bind_vfio(guest)
