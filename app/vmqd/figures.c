@@ -16,6 +16,9 @@
 #define ADAPTER(member) .of = FIGURE_OF_ADAPTER, MEMBER(figures_adapter, nic.member)
 #define WORKER(member) .of = FIGURE_OF_WORKER, MEMBER(figures_worker, stats.member)
 #define WORKER_TIME(member) .unit = FIGURE_CYCLES, WORKER(member)
+#define STAGE(name, stage) {"profile." name "_cycles", "vmq_worker_sampled_" name "_seconds_total", \
+	"Time of the sampled packets in stage " name, true, \
+	WORKER_TIME(stage_cycles[VMQ_STAGE_##stage])}
 
 /*
  * Names by Prometheus's rules: a unit in the plural, _total for counters. What is lost
@@ -160,6 +163,15 @@ static const struct figure rows[] = {
 		true, WORKER_TIME(sleep_cycles)},
 	{"sleeps", "vmq_worker_sleeps_total", "Times that the worker went to sleep", true,
 		WORKER(sleeps)},
+	/* Averages over samples: what of the time of so many packets went where. */
+	{"profile.sampled_packets", "vmq_worker_sampled_packets_total",
+		"Packets whose way through the worker was timed", true, WORKER(sampled_packets)},
+	{"profile.sampled_delivered", "vmq_worker_sampled_delivered_packets_total",
+		"Of these, gathered and given to their queues", true, WORKER(sampled_delivered)},
+	{"profile.sampled_bursts", "vmq_worker_sampled_delivered_bursts_total",
+		"Bursts in which they were given to their queues", true, WORKER(sampled_bursts)},
+	STAGE("receive", RECEIVE), STAGE("classify", CLASSIFY), STAGE("gather", GATHER),
+	STAGE("deliver", DELIVER), STAGE("account", ACCOUNT), STAGE("other", OTHER),
 	{"max_sleep_us", "vmq_worker_max_sleep_seconds", "Longest sleep of the worker", false,
 		.unit = FIGURE_MICROSECONDS, WORKER(max_sleep_us)},
 };

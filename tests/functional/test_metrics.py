@@ -85,6 +85,7 @@ WORKER = {
     "served": "vmq_worker_served_packets_total",
     "sleeps": "vmq_worker_sleeps_total",
     "max_sleep_us": "vmq_worker_max_sleep_seconds",
+    "profile.sampled_packets": "vmq_worker_sampled_packets_total",
 }
 # Cycles of a clock that the statistics do not name: seconds here.
 TIME = {
@@ -94,7 +95,10 @@ TIME = {
 }
 # Numbers that are no figures, or that are made of others.
 LABELS = {"id", "worker", "cpu", "keep_tags"}
-DERIVED = {"mpps", "gbps", "dropped", "transmit.dropped", "cycles_per_packet", "mean_burst", "busy", "idle", "sleep"}
+DERIVED = {"mpps", "gbps", "dropped", "transmit.dropped", "cycles_per_packet", "mean_burst",
+           "busy", "idle", "sleep", "profile.mean_burst.received", "profile.mean_burst.delivered"}
+STAGES = ("receive", "classify", "gather", "deliver", "account", "other")
+DERIVED |= {f"profile.cycles_per_packet.{stage}" for stage in STAGES}
 
 
 def numbers(item, prefix=""):
@@ -217,11 +221,15 @@ def test_every_figure_of_the_statistics_is_a_metric(quiet):
         assert not numbers(worker).keys() - WORKER.keys() - TIME.keys() - LABELS - DERIVED
         labels = {"worker": str(number), "cpu": str(worker["cpu"])}
         for key, name in WORKER.items():
-            assert later.get(name, **labels) >= worker[key] / (1e6 if key.endswith("_us") else 1)
+            value = numbers(worker)[key]
+            assert later.get(name, **labels) >= value / (1e6 if key.endswith("_us") else 1)
         hertz = worker["cycles"] / stats["elapsed_s"]
         for key, name in TIME.items():
             assert later.get(name, **labels) >= 0.9 * worker[key] / hertz
             assert later.get(name, **labels) <= later.get(TIME["cycles"], **labels)
+        for stage in STAGES:
+            assert 0 <= later.get(f"vmq_worker_sampled_{stage}_seconds_total", **labels) <= \
+                later.get(TIME["cycles"], **labels)
 
 
 def test_names_help_and_types_are_as_promtool_wants_them(quiet, need):
