@@ -175,6 +175,14 @@ adapter_publish_view(struct vmq_adapter *adapter, struct vmq_error *err)
 		return vmq_error_set(err, VMQ_STATUS_RESOURCES,
 			"adapter %s: no memory for a lookup table of %u filters", adapter->name,
 			vmq_filter_total(adapter->filters));
+	/*
+	 * A worker that has seen a queue stopped throws away all that it finds in it; until
+	 * it is done with that, it must not find what comes by the new view.
+	 */
+	if (adapter->runs_again) {
+		vmq_datapath_synchronize(adapter->host->dp);
+		adapter->runs_again = false;
+	}
 	vmq_dp_source_publish(adapter->source, view);
 	adapter->unpublished = false;
 	if (adapter->unsettled)

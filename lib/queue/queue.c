@@ -18,11 +18,16 @@ queue_refuse(const struct queue *queue, enum vmq_queue_event event, struct vmq_e
 void
 queue_set_state(struct queue *queue, enum vmq_queue_state state)
 {
-	if (queue->state == state)
+	const enum vmq_queue_state before = queue->state;
+
+	if (before == state)
 		return;
 	queue->state = state;
-	if (queue->dp != NULL)
+	if (queue->dp != NULL) {
 		vmq_dp_queue_run(queue->dp, queue_is_active(queue));
+		/* Of one that was never open no worker has heard yet. */
+		queue->adapter->runs_again |= queue_is_active(queue) && before == VMQ_QUEUE_PAUSED;
+	}
 	adapter_indicate(queue->adapter, VMQ_INDICATE_QUEUE_STATE, queue->id, state);
 }
 

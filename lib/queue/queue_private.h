@@ -133,6 +133,7 @@ struct vmq_adapter {
 	uint32_t n_slots; /* in queues */
 	unsigned int batch; /* depth of begin without commit */
 	bool unpublished; /* something has changed since the last view */
+	bool runs_again; /* a queue does, which workers may have seen stopped */
 	bool unsettled; /* the batch has moved the last filter away from a queue */
 	bool halted;
 	vmq_indication_callback *indication;

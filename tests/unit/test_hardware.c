@@ -788,6 +788,38 @@ rules_that_fail_leave_software_to_steer(void **state)
 		assert_int_equal(info_of(f, f->ids[vm]).packets.dropped, 0);
 }
 
+/* A worker that has seen a queue stopped is done with it before new frames come. */
+static void
+a_queue_that_runs_again_gets_all_that_comes_then(void **state)
+{
+	struct fixture *f = *state;
+	struct waiting w = {.f = f};
+	unsigned int round, vm, i;
+
+	for (vm = 0; vm < 2; vm++)
+		allocate(f, vm, (uint16_t)(UNIT_WORKERS - 1), 0);
+	assert_int_equal(vmq_host_start(f->host), 0);
+	for (round = 0; round < 150; round++) {
+		for (vm = 0; vm < 2; vm++) {
+			set_filter(f, vm, 5);
+			if (round == 0)
+				complete(f, vm);
+		}
+		for (i = 0; i < 40; i++)
+			for (vm = 0; vm < 2; vm++)
+				wire_brings(f, vm, 5);
+		w.delivered += 80;
+		wait_delivered(f, w.delivered);
+		for (vm = 0; vm < 2; vm++)
+			assert_int_equal(vmq_queue_clear_filter(f->adapter, f->filters[vm],
+				&f->err), VMQ_STATUS_SUCCESS);
+		w.rules = 0;
+		assert_true(unit_wait(rules_are, &w));
+	}
+	for (vm = 0; vm < 2; vm++)
+		assert_int_equal(info_of(f, f->ids[vm]).packets.dropped, 0);
+}
+
 static void
 priority_says_who_gets_hardware_first(void **state)
 {
@@ -841,6 +873,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(slots_are_used_again_and_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rules_that_fail_leave_software_to_steer, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(a_queue_that_runs_again_gets_all_that_comes_then,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(priority_says_who_gets_hardware_first, set_up,
 			tear_down),
 	};
