@@ -258,6 +258,8 @@ count_lost(struct vhost_backend *vhost, int vid, uint32_t pair, uint16_t got, bo
 	const uint32_t devices = atomic_load_explicit(&vhost->gate.devices, memory_order_relaxed);
 	uint16_t index, used, lost;
 
+	if (pair >= RTE_DIM(vhost->next_index)) /* never; what gcc 12 has to be told */
+		return;
 	if (!atomic_load_explicit(&vhost->gate.split, memory_order_relaxed))
 		return;
 	if (unlikely(devices != vhost->devices)) {

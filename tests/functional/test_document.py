@@ -730,7 +730,12 @@ def test_the_documents_that_come_with_vmq_are_good(path, schema):
     doc = json.loads(path.read_text(encoding="utf-8"))
     assert [error.message for error in schema.iter_errors(doc)] == []
     done = check(path, cwd=daemon.TOP)
-    assert done.returncode == 0, done
+    # Documents for real hosts name a NIC and CPUs that this one may not have: nothing else
+    # may be wrong with them.
+    errors = [line for line in done.stderr.splitlines() if ": error" in line]
+    machine = re.compile(r"there is no PCI device|there is no CPU|CPU \d+|hugepages")
+    assert all(machine.search(line) for line in errors), done
+    assert (done.returncode == 0) == (not errors), done
 
 
 def test_standard_input(tmp_path):

@@ -91,16 +91,19 @@ def test_a_slow_queue_drops_its_own_packets_and_keeps_the_order(tmp_path, need, 
 
 
 def test_a_backend_that_takes_no_more(tmp_path):
-    """A ring that nobody empties: what waits at the stop is counted, and comes home."""
+    """A memif without a peer: what waits at the stop is counted, and comes home."""
     frames = []
     for number in range(EACH):
         for mac in (SLOW, QUICK):
             frames.append(mac + b"\x02" + bytes(5) + b"\x08\x00" + struct.pack(">I", number))
     pcap.write(tmp_path / "source.pcap", frames)
+    socket = f"socket={tmp_path}/memif.sock,socket-abstract=no"
     queues = [{"name": name, "vm": name, "adapter": "nic", "memory": {"buffers": 2048},
                "filters": [{"mac": mac.hex(":")}], "backend": backend}
-              for name, mac, backend in (("full", SLOW, {"type": "ethdev", "device": "net_ring0"}),
-                                         ("quick", QUICK, {"type": "sink"}))]
+              for name, mac, backend in (
+                  ("full", SLOW, {"type": "ethdev",
+                                  "device": f"net_memif0,role=server,{socket}"}),
+                  ("quick", QUICK, {"type": "sink"}))]
     doc = document([{"name": "nic", "device": f"net_pcap0,rx_pcap={tmp_path}/source.pcap"}],
                    queues)
     with Vmqd(doc, tmp_path) as daemon:

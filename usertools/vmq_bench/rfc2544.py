@@ -116,8 +116,11 @@ class Setup:
     def eal(self, devices, name):
         """EAL's arguments of a generator with these devices, on the main core."""
         main, _ = self.cores
+        # All memory from the start: a VM whose memory grows has to connect anew, and
+        # net_virtio_user cannot.
         words = ["--lcores", f"0@{main},1@{main}", "--no-telemetry", "--in-memory",
-                 "--single-file-segments", "--file-prefix", f"{self.prefix}_{name}"]
+                 "--single-file-segments", "--file-prefix", f"{self.prefix}_{name}", "-m",
+                 PORT_MB[self.args.generator] * (1 + len(devices))]
         pci = [device for device in devices if not device.startswith("net_")]
         for device in devices:
             words += ["-a" if device in pci else "--vdev", device]
@@ -295,7 +298,7 @@ def text(one):
 
 
 def run(args):
-    common.need_hugepages(PORT_MB[args.generator] * (1 + args.vms) + 512)
+    common.need_hugepages(PORT_MB[args.generator] * (3 + args.vms) + 512)
     screen = common.Screen(args)
     cores = common.choose_cores(args.core)
     screen.say(f"RFC 2544 throughput, {args.vms} VMs over {args.device or args.link}, "
