@@ -92,8 +92,10 @@ class Machine:
             env["PATH"] = f"{wrapper.parent.resolve()}:{env['PATH']}"
             command = [*program]
         accel = os.environ.get("VMQ_GUEST_ACCEL", "tcg")
-        line = ["console=ttyS0", "quiet", "panic=-1", "nokaslr", "mitigations=off",
-                "random.trust_cpu=on", "net.ifnames=0", "cryptomgr.notests", *words]
+        # no_timer_check: an emulated timer may be late on a busy host, and the kernel panics.
+        line = ["console=ttyS0", "quiet", "panic=-1", "no_timer_check", "nokaslr",
+                "mitigations=off", "random.trust_cpu=on", "net.ifnames=0", "cryptomgr.notests",
+                *words]
         if modules:
             line.append(f"vmq.load={','.join(modules)}")
         if hugepages:
