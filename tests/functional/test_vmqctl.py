@@ -336,16 +336,12 @@ def test_a_reader_that_has_enough(ctl):
     assert done.stdout.startswith("METHOD") and not done.stderr, done
 
 
-# Of the NIC's part, which is not there yet; until then the daemon refuses them by name.
-NOT_YET = {"adapter.verify", "queue.promote", "queue.demote"}
-
-
 def test_every_command_calls_methods_that_there_are(ctl):
     table, _ = commands()
     known = {one["name"] for one in ctl.json("methods")["methods"]}
     wanted = {name for command in table for name in command.methods}
     assert len(wanted) > 25
-    assert wanted - known <= NOT_YET, f"vmqctl calls what the daemon does not have: {wanted - known}"
+    assert wanted <= known, f"vmqctl calls what the daemon does not have: {wanted - known}"
 
 
 def test_completion_asks_the_daemon(ctl, need):

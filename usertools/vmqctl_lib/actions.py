@@ -140,14 +140,6 @@ def queue_set(context):
                         **settings_word(context, context.args.settings))
 
 
-def queue_promote(context):
-    return context.call("queue.promote", timeout=0, queue=queue_word(context.args.queue))
-
-
-def queue_demote(context):
-    return context.call("queue.demote", timeout=0, queue=queue_word(context.args.queue))
-
-
 # filters
 
 def filter_list(context):
@@ -241,10 +233,6 @@ def adapter_show(context):
 
 def adapter_capabilities(context):
     return adapter_call(context, "adapter.capabilities")
-
-
-def adapter_verify(context):
-    return adapter_call(context, "adapter.verify", timeout=0)
 
 
 # figures
