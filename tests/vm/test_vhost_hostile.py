@@ -431,8 +431,9 @@ def test_a_packed_ring_that_begins_behind_its_end(stage):
         eve.negotiate()
         eve.set_memory()
         eve.make_rings()
-        for ring in eve.rings:
-            eve.start_ring(ring, base=0x7FFF)
+        with contextlib.suppress(Closed):  # it may be cut off for the first one already
+            for ring in eve.rings:
+                eve.start_ring(ring, base=0x7FFF)
         stage.expect_cut("begins at 32767")
 
 
@@ -606,7 +607,10 @@ def test_random_messages(stage, seed):
                         struct.pack("<II", rng.randrange(4), rng.choice((0, 1, 256, 2**32 - 1))),
                         struct.pack("<QQ", rng.choice((0, 4096)), rng.choice((0, 4096)))))
                     eve.send(request, payload, [eve.fd] * rng.choice((0, 0, 1, 2, 8)))
-            eve.sync()
+            # Until all is worked on: answers to what was sent before may come first.
+            eve.send(vg.GET_FEATURES)
+            while eve.receive()[0] != vg.GET_FEATURES:
+                pass
     stage.expect_alive()
     assert vmqd_descriptors(stage) < 500
 
