@@ -247,6 +247,12 @@ vmq_pool_is_retiring(const struct vmq_pool *pool)
 	return pool->activity == POOL_RETIRING;
 }
 
+bool
+vmq_pool_is_busy(const struct vmq_pool *pool)
+{
+	return pool->activity == POOL_GROWING || pool->activity == POOL_RETURNING;
+}
+
 void
 vmq_pool_cancel_retire(struct vmq_pool *pool)
 {
@@ -316,9 +322,13 @@ return_done(struct vmq_job *job)
 bool
 vmq_pool_progress(struct vmq_pool *pool)
 {
-	const struct pool_block *last = TAILQ_LAST(&pool->blocks, pool_blocks);
+	const struct pool_block *last;
 
 	if (pool->activity == POOL_RETIRING) {
+		/* Only here: while a block is being returned the list is the helper thread's. */
+		last = TAILQ_LAST(&pool->blocks, pool_blocks);
+		/* What this thread has freed itself, if it is an lcore. */
+		rte_mempool_cache_flush(NULL, pool->mempool);
 		set_aside(pool);
 		if (atomic_load(&pool->n_aside) == last->buffers) {
 			pool->activity = POOL_RETURNING;
@@ -335,6 +345,15 @@ vmq_pool_progress(struct vmq_pool *pool)
 	return pool->activity != POOL_IDLE;
 }
 
+void
+vmq_pool_leave(struct vmq_pool *pool)
+{
+	struct pool_block *block;
+
+	TAILQ_FOREACH(block, &pool->blocks, next)
+		vmq_shmem_leave(pool->shmem, &block->memory);
+}
+
 int
 vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err)
 {
@@ -343,7 +362,7 @@ vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err)
 
 	if (pool == NULL)
 		return 0;
-	if (pool->activity == POOL_GROWING || pool->activity == POOL_RETURNING)
+	if (vmq_pool_is_busy(pool))
 		return vmq_error_errno(err, EBUSY, "queue %u: pool %s is growing or giving back",
 			pool->params.queue_id, pool->mempool->name);
 	vmq_pool_stats_get(pool, &stats);

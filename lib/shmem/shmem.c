@@ -25,6 +25,7 @@ struct entry {
 	struct vmq_shmem_memory memory;
 	struct vmq_shmem_params params;
 	uint64_t handle;
+	bool left; /* it is known who has it, and that it stays: no leak */
 };
 
 /* What a queue has. */
@@ -75,6 +76,18 @@ vmq_shmem_create(const struct vmq_shmem_config *config)
 	return shmem;
 }
 
+void
+vmq_shmem_leave(struct vmq_shmem *shmem, const struct vmq_shmem_block *block)
+{
+	struct entry *entry;
+
+	pthread_mutex_lock(&shmem->lock);
+	TAILQ_FOREACH(entry, &shmem->entries, next)
+		if (entry->handle == block->allocation_handle)
+			entry->left = true;
+	pthread_mutex_unlock(&shmem->lock);
+}
+
 unsigned int
 vmq_shmem_destroy(struct vmq_shmem *shmem)
 {
@@ -85,14 +98,16 @@ vmq_shmem_destroy(struct vmq_shmem *shmem)
 		return 0;
 	while ((entry = TAILQ_FIRST(&shmem->entries)) != NULL) {
 		TAILQ_REMOVE(&shmem->entries, entry, next);
-		VMQ_LOG(ERR,
-			"adapter %s: shared memory block %" PRIu64 " of queue %u was never freed "
-			"(%zu bytes at %p)\n",
-			shmem->name, entry->handle, entry->params.queue_id,
-			entry->memory.length_bytes, entry->memory.addr);
+		if (!entry->left) {
+			VMQ_LOG(ERR,
+				"adapter %s: shared memory block %" PRIu64 " of queue %u was never "
+				"freed (%zu bytes at %p)\n",
+				shmem->name, entry->handle, entry->params.queue_id,
+				entry->memory.length_bytes, entry->memory.addr);
+			leaked++;
+		}
 		free(entry->memory.sg);
 		free(entry);
-		leaked++;
 	}
 	pthread_mutex_destroy(&shmem->lock);
 	free(shmem->queues);

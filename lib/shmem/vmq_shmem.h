@@ -90,6 +90,12 @@ struct vmq_shmem *vmq_shmem_create(const struct vmq_shmem_config *config);
  */
 unsigned int vmq_shmem_destroy(struct vmq_shmem *shmem);
 
+/**
+ * A block stays allocated to the end of the process, because somebody who is known does not
+ * give it back: vmq_shmem_destroy() does not count it. Any thread.
+ */
+void vmq_shmem_leave(struct vmq_shmem *shmem, const struct vmq_shmem_block *block);
+
 /** Alignment of blocks, in bytes (NdisMGetDmaAlignment). */
 size_t vmq_shmem_alignment(const struct vmq_shmem *shmem);
 
@@ -271,6 +277,9 @@ enum vmq_status vmq_pool_grow(struct vmq_pool *pool, uint32_t buffers, uint32_t 
 /** Is a block being given back, so that caches of lcores have to be flushed? */
 bool vmq_pool_is_retiring(const struct vmq_pool *pool);
 
+/** Is the helper thread adding a block, or taking one away? Ends in vmq_jobs_finish(). */
+bool vmq_pool_is_busy(const struct vmq_pool *pool);
+
 /** Largest cache_size. */
 #define VMQ_POOL_CACHE_MAX RTE_MEMPOOL_CACHE_MAX_SIZE
 
@@ -371,6 +380,12 @@ void vmq_pool_tick(struct vmq_pool *pool, uint64_t now_ms);
  * @return 0, or -EBUSY: packets are still out or it is growing; nothing was freed.
  */
 int vmq_pool_destroy(struct vmq_pool *pool, struct vmq_error *err);
+
+/**
+ * Leave a pool as it is, to the end of the process, instead: vmq_shmem_leave() of all its
+ * blocks. Nobody may use it any more.
+ */
+void vmq_pool_leave(struct vmq_pool *pool);
 
 /** The mempool, for the mbuf functions and for rx queue setup. */
 struct rte_mempool *vmq_pool_mempool(const struct vmq_pool *pool);

@@ -328,6 +328,48 @@ a_block_goes_when_its_last_buffer_is_home(void **state)
 	assert_int_equal(stats_of(f).available, 2 * STEP);
 }
 
+/* A pool that is received into: whoever has freed may have buffers in its own cache. */
+static void
+a_block_goes_though_its_buffers_are_in_the_own_cache(void **state)
+{
+	const struct vmq_pool_params params = {
+		.name = "unit_cached",
+		.queue_id = 3,
+		.limit = LIMIT,
+		.buffer_size = BUFFER_SIZE,
+		.usage = VMQ_SHMEM_RECEIVE,
+		.node = SOCKET_ID_ANY,
+		.cache_size = STEP / 2,
+	};
+	struct fixture *f = *state;
+	struct rte_mbuf *packets[2 * STEP];
+	struct rte_mempool_cache *cache;
+	struct vmq_pool *cached;
+	struct vmq_pool_stats stats;
+
+	cached = vmq_pool_create(f->shmem, &params, NULL);
+	assert_non_null(cached);
+	assert_int_equal(vmq_pool_grow(cached, STEP, STEP, NULL, NULL), VMQ_STATUS_SUCCESS);
+	assert_int_equal(vmq_pool_grow(cached, STEP, STEP, NULL, NULL), VMQ_STATUS_SUCCESS);
+	/* The last block's buffers are freed last, and so stay in the cache. */
+	assert_int_equal(rte_pktmbuf_alloc_bulk(vmq_pool_mempool(cached), packets, 2 * STEP), 0);
+	rte_pktmbuf_free_bulk(packets, STEP);
+	rte_pktmbuf_free_bulk(packets + STEP, STEP);
+	cache = rte_mempool_default_cache(vmq_pool_mempool(cached), rte_lcore_id());
+	if (cache->len == 0)
+		rte_pktmbuf_free(rte_pktmbuf_alloc(vmq_pool_mempool(cached)));
+	assert_true(cache->len > 0);
+	assert_int_equal(vmq_pool_retire(cached, NULL), VMQ_STATUS_PENDING);
+	assert_true(vmq_pool_progress(cached));
+	assert_int_equal(cache->len, 0);
+	vmq_jobs_finish(f->jobs, true);
+	assert_false(vmq_pool_progress(cached));
+	vmq_pool_stats_get(cached, &stats);
+	assert_int_equal(stats.blocks, 1);
+	assert_int_equal(stats.returned, 1);
+	assert_int_equal(vmq_pool_destroy(cached, NULL), 0);
+}
+
 static void
 giving_back_can_be_called_off(void **state)
 {
@@ -539,6 +581,7 @@ main(void)
 		TEST(a_block_that_cannot_be_had_is_asked_for_smaller),
 		TEST(a_pool_with_packets_out_is_not_destroyed),
 		TEST(a_block_goes_when_its_last_buffer_is_home),
+		TEST(a_block_goes_though_its_buffers_are_in_the_own_cache),
 		TEST(giving_back_can_be_called_off),
 		TEST(growth_can_be_asynchronous),
 		TEST(marks_that_would_make_it_grow_and_shrink_in_turn_are_refused),
