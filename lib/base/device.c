@@ -3,13 +3,19 @@
  */
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_devargs.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_pci.h>
 
 #include "vmq_base.h"
 
@@ -38,7 +44,8 @@ vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *err)
 
 	ret = rte_devargs_parse(&args, device);
 	if (ret < 0)
-		return vmq_error_errno(err, EINVAL, "device %s: not device arguments: %s", device,
+		return vmq_error_errno(err, EINVAL, "device %s: neither a PCI address nor a virtual "
+			"device that DPDK has a driver for, such as net_tap0: %s", device,
 			vmq_log_since(mark, said, sizeof(said)));
 	free(args.data); /* rte_devargs_reset() is experimental in 22.11 */
 
@@ -78,4 +85,33 @@ vmq_device_detach(uint16_t port_id)
 	ret = rte_dev_remove(info.device);
 	if (ret < 0)
 		VMQ_LOG(WARNING, "port %u: detach: %s\n", port_id, rte_strerror(-ret));
+}
+
+bool
+vmq_device_is_there(const char *device)
+{
+	/* Of the kernel, for user space; or ones that DPDK works beside. */
+	static const char *const drivers[] = {"vfio-pci", "igb_uio", "uio_pci_generic",
+		"mlx5_core", "mlx4_core"};
+	char name[PCI_PRI_STR_SIZE], link[PATH_MAX], driver[PATH_MAX];
+	struct rte_devargs args = {0};
+	struct rte_pci_addr address;
+	unsigned int i;
+	ssize_t n;
+
+	if (rte_devargs_parse(&args, device) < 0)
+		return false;
+	free(args.data);
+	if (rte_pci_addr_parse(args.name, &address) < 0)
+		return false;
+	rte_pci_device_name(&address, name, sizeof(name));
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/driver", name);
+	n = readlink(link, driver, sizeof(driver) - 1);
+	if (n < 0)
+		return false;
+	driver[n] = '\0';
+	for (i = 0; i < RTE_DIM(drivers); i++)
+		if (strcmp(basename(driver), drivers[i]) == 0)
+			return true;
+	return false;
 }

@@ -109,6 +109,9 @@ vmq_counter_get(const vmq_counter_t *counter)
 	return atomic_load_explicit((vmq_counter_t *)(uintptr_t)counter, memory_order_relaxed);
 }
 
+/** The loop that follows, eight rounds in one: for loops over the packets of a burst. */
+#define VMQ_UNROLL _Pragma("GCC unroll 8")
+
 /**
  * Free packets, as rte_pktmbuf_free_bulk() does, which looks at them one by one. Ordinary
  * ones (one segment of their own, all of one pool) go home in one piece. Any lcore.
@@ -116,23 +119,48 @@ vmq_counter_get(const vmq_counter_t *counter)
 static inline void
 vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
 {
-	const uint64_t elsewhere = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	/* These lie side by side in a packet: one load reads them all. */
+	const struct {
+		uint16_t data_off, refcnt, nb_segs, port;
+	} one = {.refcnt = 1, .nb_segs = 1}, each = {.refcnt = UINT16_MAX, .nb_segs = UINT16_MAX};
+	uint64_t ordinary, mask, fields, special = 0, flags = 0, elsewhere = 0;
 	struct rte_mempool *pool;
-	uint64_t special = 0;
 	uint16_t i;
 
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, refcnt) != offsetof(struct rte_mbuf, data_off) +
+		2 || offsetof(struct rte_mbuf, nb_segs) != offsetof(struct rte_mbuf, data_off) + 4);
 	if (unlikely(n == 0))
 		return;
+	memcpy(&ordinary, &one, sizeof(ordinary));
+	memcpy(&mask, &each, sizeof(mask));
 	pool = packets[0]->pool;
 	/* A packet of one segment has no next one: that field is in another cache line. */
-	for (i = 0; i < n; i++)
-		special |= (packets[i]->ol_flags & elsewhere) |
-			(uint64_t)(rte_mbuf_refcnt_read(packets[i]) ^ 1) |
-			(uint64_t)(packets[i]->nb_segs ^ 1) | (uint64_t)(packets[i]->pool != pool);
-	if (likely(special == 0))
+	VMQ_UNROLL
+	for (i = 0; i < n; i++) {
+		memcpy(&fields, RTE_PTR_ADD(packets[i], offsetof(struct rte_mbuf, data_off)),
+			sizeof(fields));
+		special |= fields ^ ordinary;
+		flags |= packets[i]->ol_flags;
+		elsewhere |= (uint64_t)(uintptr_t)packets[i]->pool ^ (uint64_t)(uintptr_t)pool;
+	}
+	flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	if (likely(((special & mask) | flags | elsewhere) == 0))
 		rte_mempool_put_bulk(pool, (void *const *)packets, n);
 	else
 		rte_pktmbuf_free_bulk(packets, n);
+}
+
+/** Length of packets together, in bytes. Any lcore. */
+static inline uint64_t
+vmq_packets_bytes(struct rte_mbuf *const *packets, uint16_t n)
+{
+	uint64_t bytes = 0;
+	uint16_t i;
+
+	VMQ_UNROLL
+	for (i = 0; i < n; i++)
+		bytes += packets[i]->pkt_len;
+	return bytes;
 }
 
 /**
@@ -169,6 +197,15 @@ int vmq_device_attach(const char *device, uint16_t *port_id, struct vmq_error *e
 
 /** Close a port and detach its device. The port must be stopped. */
 void vmq_device_detach(uint16_t port_id);
+
+/**
+ * Is there a PCI device on the bus, with a driver of the kernel that lets DPDK have it? False
+ * for devices that are not of PCI. Any thread.
+ *
+ * @param device
+ *   As in vmq_device_attach().
+ */
+bool vmq_device_is_there(const char *device);
 
 /**
  * Work for the helper thread: what may take long (a gigabyte of hugepages takes

@@ -171,6 +171,13 @@ enum vmq_tag_action {
 	VMQ_TAG_INSERT, /**< Stripped by the NIC, must go back into the frame. */
 };
 
+/** What all frames of a burst have in common, so that it need not be asked of each. */
+enum vmq_burst_class {
+	VMQ_BURST_MIXED, /**< Nothing is said. */
+	VMQ_BURST_LEAVE, /**< All: VMQ_CLAIM_MAC and VMQ_TAG_LEAVE. */
+	VMQ_BURST_STRIP, /**< All: VMQ_CLAIM_MAC and VMQ_TAG_STRIP. */
+};
+
 /**
  * Look up a burst. Does not touch the packets.
  *
@@ -178,9 +185,11 @@ enum vmq_tag_action {
  *   Receives n answers.
  * @param default_index
  *   What to answer for packets that no filter claims.
+ * @return what the answers have in common.
  */
-void vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *const *packets,
-	uint16_t n, struct vmq_class *classes, uint16_t default_index);
+enum vmq_burst_class vmq_classifier_lookup(const struct vmq_classifier *classifier,
+	struct rte_mbuf *const *packets, uint16_t n, struct vmq_class *classes,
+	uint16_t default_index);
 
 /** Most filters that struct vmq_exact can have. */
 #define VMQ_EXACT_MAX 4
@@ -194,10 +203,25 @@ struct vmq_exact {
 	uint16_t n;
 	uint16_t index; /**< vmq_classifier_queue.index of the queue. */
 	bool keep_tags;
+	/**
+	 * The first filter of a MAC and a VLAN, as its frames have them in their bytes: what
+	 * most frames of a VM are is seen by two comparisons.
+	 */
+	bool has_tagged;
+	uint64_t tagged_mac;
+	uint32_t tagged_tag;
 };
 
 /** @return false: not such a filter, or no room; a lookup then finds less. */
 bool vmq_exact_add(struct vmq_exact *exact, const struct vmq_filter_match *match);
+
+/**
+ * The commonest case by itself: how many packets, from the first on, are of the first filter
+ * of a MAC and a VLAN, with their tags in their bytes? They are the queue's; unless it keeps
+ * tags these have to be stripped (vmq_tag_strip()). vmq_exact_lookup() has the rest.
+ */
+uint16_t vmq_exact_tagged(const struct vmq_exact *exact, struct rte_mbuf *const *packets,
+	uint16_t n);
 
 /**
  * Look up a burst. Does not touch the packets.
@@ -225,22 +249,44 @@ struct vmq_class vmq_classifier_find(const struct vmq_classifier *classifier,
 static inline void
 vmq_tag_strip(struct rte_mbuf *packet)
 {
+	typedef uint16_t words __attribute__((vector_size(16)));
+	typedef uint32_t longs __attribute__((vector_size(16)));
+	typedef uint64_t quads __attribute__((vector_size(16)));
+	const quads flags = {0, RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED};
+	const longs pkt_len = {0, RTE_VLAN_HLEN};
+	const words data_len = {0, 0, 0, 0, RTE_VLAN_HLEN}, data_off = {RTE_VLAN_HLEN};
 	uint8_t *data = rte_pktmbuf_mtod(packet, uint8_t *);
-	/* Both MACs, in registers: an array would cost a stack guard each time. */
-	uint64_t first;
-	uint32_t rest;
+	void *place = RTE_PTR_ADD(packet, offsetof(struct rte_mbuf, data_off));
+	void *size = RTE_PTR_ADD(packet, offsetof(struct rte_mbuf, packet_type));
+	words fields;
+	longs macs;
+	uint32_t behind;
 	rte_be16_t tci;
 
+	/* Each store counts: the fields lie side by side, and go in three. */
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, ol_flags) !=
+		offsetof(struct rte_mbuf, data_off) + 8);
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, pkt_len) !=
+		offsetof(struct rte_mbuf, packet_type) + 4);
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, data_len) !=
+		offsetof(struct rte_mbuf, packet_type) + 8);
+	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, vlan_tci) !=
+		offsetof(struct rte_mbuf, packet_type) + 10);
+
 	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
-	memcpy(&first, data, sizeof(first));
-	memcpy(&rest, data + sizeof(first), sizeof(rest));
-	memcpy(data + RTE_VLAN_HLEN, &first, sizeof(first));
-	memcpy(data + RTE_VLAN_HLEN + sizeof(first), &rest, sizeof(rest));
-	packet->data_off += RTE_VLAN_HLEN;
-	packet->data_len -= RTE_VLAN_HLEN;
-	packet->pkt_len -= RTE_VLAN_HLEN;
-	packet->vlan_tci = rte_be_to_cpu_16(tci);
-	packet->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	memcpy(&macs, data, sizeof(macs));
+	memcpy(&behind, data + sizeof(macs), sizeof(behind));
+	macs[3] = behind; /* as it was */
+	memcpy(data + RTE_VLAN_HLEN, &macs, sizeof(macs));
+
+	memcpy(&fields, place, sizeof(fields));
+	fields = (words)((quads)(fields + data_off) | flags);
+	memcpy(place, &fields, sizeof(fields));
+
+	memcpy(&fields, size, sizeof(fields));
+	fields = (words)((longs)fields - pkt_len) - data_len;
+	fields[5] = rte_be_to_cpu_16(tci);
+	memcpy(size, &fields, sizeof(fields));
 }
 
 /**

@@ -177,7 +177,8 @@ random_mac(bool frame)
 static uint16_t
 random_vlan(void)
 {
-	static const uint16_t vlans[] = {1, 2, 3, 5, 4093, 4094};
+	/* 256, 512, 1280: 1, 2 and 5 with their bytes turned round. */
+	static const uint16_t vlans[] = {1, 2, 3, 5, 256, 512, 1280, 4093, 4094};
 
 	return vlans[unit_below(RTE_DIM(vlans))];
 }
@@ -238,6 +239,55 @@ random_frame(void)
 	return packet;
 }
 
+/* As those of a port mostly are: long enough, and all tagged or all untagged. */
+static struct rte_mbuf *
+ordinary_frame(bool tagged, const struct vmq_filter *filter)
+{
+	struct rte_ether_addr mac = random_mac(true);
+	uint16_t tci = (uint16_t)(unit_below(16) << 12 | random_vlan());
+	uint8_t bytes[60];
+
+	if (filter != NULL && unit_below(50) > 0) {
+		mac = filter->match.mac;
+		if (filter->match.vlan_test == VMQ_VLAN_ID)
+			tci = (uint16_t)(unit_below(16) << 12 | filter->match.vlan_id);
+	}
+
+	unit_fill(bytes, sizeof(bytes), (uint32_t)unit_random());
+	memcpy(bytes, &mac, 6);
+	bytes[12] = tagged ? 0x81 : 0x08;
+	bytes[13] = 0;
+	bytes[14] = (uint8_t)(tci >> 8);
+	bytes[15] = (uint8_t)tci;
+	return unit_packet(pool, bytes, sizeof(bytes));
+}
+
+/* A burst: anything; or ordinary frames of one kind for one filter, perhaps with a stranger. */
+static void
+fill_burst(struct rte_mbuf **packets, unsigned int n, const struct vmq_filter_set *set)
+{
+	const unsigned int kind = unit_below(3), stranger = unit_below(3 * n);
+	const struct vmq_filter *filter = vmq_filter_next(set, unit_below(40));
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		packets[i] = kind == 0 || i == stranger ? random_frame()
+							: ordinary_frame(kind == 1, filter);
+}
+
+/* What all of a burst have in common, by looking at each. */
+static enum vmq_burst_class
+common_class(const struct vmq_class *classes, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (classes[i].claimed != VMQ_CLAIM_MAC || classes[i].tag != classes[0].tag ||
+			classes[i].tag == VMQ_TAG_INSERT)
+			return VMQ_BURST_MIXED;
+	return classes[0].tag == VMQ_TAG_STRIP ? VMQ_BURST_STRIP : VMQ_BURST_LEAVE;
+}
+
 static void
 random_queues(struct vmq_classifier_queue *queues)
 {
@@ -259,30 +309,90 @@ frames_go_where_a_plain_reading_of_the_rules_says(void **state)
 	struct rte_mbuf *packets[200];
 	struct vmq_class classes[200], wanted;
 	struct vmq_filter_set *set;
-	unsigned int round, claimed = 0, i, n;
+	unsigned int round, claimed = 0, i, n, seen[3] = {0};
+	enum vmq_burst_class common;
+
+	(void)state;
+	for (round = 0; round < 3000; round++) {
+		set = vmq_filter_set_create();
+		fill_set(set, unit_below(80));
+		random_queues(queues);
+		classifier = vmq_classifier_build(set, queues, QUEUES, SOCKET_ID_ANY);
+		assert_non_null(classifier);
+		n = 1 + unit_below(unit_below(2) ? 10 : RTE_DIM(packets));
+		fill_burst(packets, n, set);
+		memset(classes, 0xff, sizeof(classes));
+		common = vmq_classifier_lookup(classifier, packets, (uint16_t)n, classes,
+			DEFAULT_INDEX);
+		for (i = 0; i < n; i++) {
+			wanted = judge(set, queues, packets[i]);
+			assert_same_class(&classes[i], &wanted, packets[i]);
+			claimed += wanted.claimed != VMQ_CLAIM_NONE;
+		}
+		assert_int_equal(common, common_class(classes, n));
+		seen[common]++;
+		rte_pktmbuf_free_bulk(packets, n);
+		vmq_classifier_free(classifier);
+		vmq_filter_set_free(set);
+	}
+	assert_true(claimed > 1000);
+	for (i = 0; i < RTE_DIM(seen); i++)
+		assert_true(seen[i] > 50);
+}
+
+/* What a look at a few keys confirms, of what the NIC has put somewhere, is so. */
+static void
+what_exact_keys_confirm_the_rules_say_too(void **state)
+{
+	struct vmq_classifier_queue queues[QUEUES];
+	struct vmq_class class, wanted;
+	const struct vmq_filter *filter;
+	struct vmq_exact exact[QUEUES];
+	unsigned int round, sure = 0, missed = 0, tagged = 0, i, q;
+	struct vmq_filter_set *set;
+	struct rte_mbuf *packet;
+	uint32_t after;
 
 	(void)state;
 	for (round = 0; round < 600; round++) {
 		set = vmq_filter_set_create();
 		fill_set(set, unit_below(80));
 		random_queues(queues);
-		classifier = vmq_classifier_build(set, queues, QUEUES, SOCKET_ID_ANY);
-		assert_non_null(classifier);
-		n = 1 + unit_below(RTE_DIM(packets));
-		for (i = 0; i < n; i++)
-			packets[i] = random_frame();
-		memset(classes, 0xff, sizeof(classes));
-		vmq_classifier_lookup(classifier, packets, (uint16_t)n, classes, DEFAULT_INDEX);
-		for (i = 0; i < n; i++) {
-			wanted = judge(set, queues, packets[i]);
-			assert_same_class(&classes[i], &wanted, packets[i]);
-			claimed += wanted.claimed != VMQ_CLAIM_NONE;
+		memset(exact, 0, sizeof(exact));
+		for (q = 0; q < QUEUES; q++) {
+			exact[q].index = queues[q].index;
+			exact[q].keep_tags = queues[q].keep_tags;
 		}
-		rte_pktmbuf_free_bulk(packets, n);
-		vmq_classifier_free(classifier);
+		for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id)
+			if (queues[filter->queue_id].active)
+				vmq_exact_add(&exact[filter->queue_id], &filter->match);
+		for (i = 0; i < 200; i++) {
+			packet = random_frame();
+			wanted = judge(set, queues, packet);
+			for (q = 0; q < QUEUES; q++) {
+				if (vmq_exact_tagged(&exact[q], &packet, 1) == 1) {
+					assert_int_equal(wanted.index, exact[q].index);
+					assert_int_equal(wanted.claimed, VMQ_CLAIM_MAC);
+					assert_int_equal(wanted.tag, exact[q].keep_tags
+						? VMQ_TAG_LEAVE : VMQ_TAG_STRIP);
+					tagged++;
+				}
+				if (vmq_exact_lookup(&exact[q], &packet, 1, &class) == 1) {
+					assert_same_class(&class, &wanted, packet);
+					sure++;
+				} else if (wanted.index == exact[q].index) {
+					missed++;
+				}
+			}
+			rte_pktmbuf_free(packet);
+		}
 		vmq_filter_set_free(set);
 	}
-	assert_true(claimed > 1000);
+	/* What it cannot know are filters of any VLAN or no MAC, and what is cut. */
+	print_message("# %u confirmed, %u not\n", sure, missed);
+	assert_true(sure > 1000);
+	assert_true(sure > missed / 8);
+	assert_true(tagged > 200);
 }
 
 /* Every frame that differs in what filters read, beside every kind of filter. */
@@ -699,6 +809,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_go_where_a_plain_reading_of_the_rules_says),
+		cmocka_unit_test(what_exact_keys_confirm_the_rules_say_too),
 		cmocka_unit_test(specificity_decides_between_all_four_kinds),
 		cmocka_unit_test(a_filter_of_a_queue_out_of_range_is_refused),
 		cmocka_unit_test(a_classifier_does_not_change_with_its_set),
