@@ -38,6 +38,8 @@ struct vmq_steer {
 	uint16_t port_id;
 	uint16_t n_slots;
 	uint32_t n_rules;
+	void *rest; /* the rule for frames of no other; NULL: none, */
+	bool rest_lost; /* for the time being */
 	struct vmq_steer_capabilities capabilities;
 	TAILQ_HEAD(, rule) rules;
 	TAILQ_HEAD(, user) users;
@@ -72,6 +74,21 @@ vmq_steer_test_name(enum vmq_steer_test test)
 	return (unsigned int)test < VMQ_STEER_TEST_COUNT ? test_names[test] : "nothing";
 }
 
+/* A rule that is nobody's and could not be removed: it is tried again in the end. */
+static void
+keep_for_close(struct vmq_steer *steer, const struct vmq_steer_request *request, void *handle)
+{
+	struct rule *rule = calloc(1, sizeof(*rule));
+
+	if (rule == NULL) {
+		VMQ_LOG(WARNING, "a rule of a trial stays in the NIC: no memory\n");
+		return;
+	}
+	rule->request = *request;
+	rule->handle = handle;
+	TAILQ_INSERT_TAIL(&steer->rules, rule, next);
+}
+
 /* Make and remove a rule of one kind. */
 static void
 probe(struct vmq_steer *steer, enum vmq_steer_test test)
@@ -87,8 +104,11 @@ probe(struct vmq_steer *steer, enum vmq_steer_test test)
 	int ret;
 
 	ret = steer->ops->add(steer->arg, steer->port_id, &request, &handle, &err);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = steer->ops->del(steer->arg, steer->port_id, &request, handle, &err);
+		if (ret < 0)
+			keep_for_close(steer, &request, handle);
+	}
 	steer->capabilities.tests[test].can = ret == 0;
 	if (ret < 0)
 		strlcpy(steer->capabilities.tests[test].why_not,
@@ -122,9 +142,11 @@ vmq_steer_open(const struct vmq_steer_params *params, struct vmq_error *err)
 	if (!can) {
 		rte_errno = -vmq_error_errno(err, ENOTSUP, "%s",
 			steer->capabilities.tests[VMQ_STEER_MAC].why_not);
-		free(steer);
+		vmq_steer_close(steer);
 		return NULL;
 	}
+	if (steer->ops->rest != NULL)
+		steer->rest = steer->ops->rest(steer->arg, steer->port_id);
 	if (steer->ops->max_rules != NULL)
 		steer->capabilities.max_rules = steer->ops->max_rules(steer->arg, steer->port_id);
 	return steer;
@@ -150,6 +172,8 @@ vmq_steer_close(struct vmq_steer *steer)
 			VMQ_LOG(WARNING, "a rule could not be removed: %s\n", err.text);
 		free(rule);
 	}
+	if (steer->rest != NULL)
+		steer->ops->end_rest(steer->arg, steer->port_id, steer->rest);
 	free(steer);
 }
 
@@ -295,6 +319,14 @@ vmq_steer_slot_of(const struct vmq_steer *steer, uint32_t filter_id)
 	return user != NULL ? (int)(user->rule->request.slot - steer->slots) : -1;
 }
 
+bool
+vmq_steer_is_lost(const struct vmq_steer *steer, uint32_t filter_id)
+{
+	const struct user *user = find_user(steer, filter_id);
+
+	return user != NULL && user->rule->lost;
+}
+
 uint32_t
 vmq_steer_next(const struct vmq_steer *steer, uint32_t after)
 {
@@ -313,6 +345,27 @@ vmq_steer_rules(const struct vmq_steer *steer)
 	return steer->n_rules;
 }
 
+void
+vmq_steer_suspend(struct vmq_steer *steer)
+{
+	struct vmq_error err;
+	struct rule *rule;
+
+	TAILQ_FOREACH(rule, &steer->rules, next) {
+		if (rule->lost)
+			continue;
+		if (steer->ops->del(steer->arg, steer->port_id, &rule->request, rule->handle,
+			&err) < 0)
+			VMQ_LOG(DEBUG, "a rule goes with its port: %s\n", err.text);
+		rule->lost = true;
+	}
+	if (steer->rest == NULL)
+		return;
+	steer->ops->end_rest(steer->arg, steer->port_id, steer->rest);
+	steer->rest = NULL;
+	steer->rest_lost = true;
+}
+
 int
 vmq_steer_restore(struct vmq_steer *steer, bool all, uint32_t *restored, struct vmq_error *err)
 {
@@ -320,7 +373,13 @@ vmq_steer_restore(struct vmq_steer *steer, bool all, uint32_t *restored, struct 
 	struct rule *rule;
 	int ret, first = 0;
 
+	if (steer->rest_lost || (all && steer->rest != NULL)) {
+		steer->rest = steer->ops->rest(steer->arg, steer->port_id);
+		steer->rest_lost = steer->rest == NULL;
+	}
 	TAILQ_FOREACH(rule, &steer->rules, next) {
+		if (rule->users == 0)
+			continue; /* keep_for_close() */
 		/* Who can see rules sees what a reset has left, too (ethdev keeps MACs). */
 		if (steer->ops->exists != NULL ? steer->ops->exists(steer->arg, steer->port_id,
 			&rule->request, rule->handle) : !all && !rule->lost) {

@@ -96,6 +96,14 @@ struct vmq_steer_ops {
 	/** Is it still there? NULL: nobody can tell. */
 	bool (*exists)(void *arg, uint16_t port_id, const struct vmq_steer_request *request,
 		void *handle);
+	/**
+	 * Ask for the frames of no rule in Rx queue 0, by a rule that all others come before:
+	 * there are drivers that spread them over all queues. NULL: they are there anyway.
+	 *
+	 * @return what end_rest() takes; NULL: the port takes no such rule.
+	 */
+	void *(*rest)(void *arg, uint16_t port_id);
+	void (*end_rest)(void *arg, uint16_t port_id, void *handle);
 	/** Most rules that there can be; NULL or 0: not known. */
 	uint32_t (*max_rules)(void *arg, uint16_t port_id);
 };
@@ -161,11 +169,20 @@ int vmq_steer_del(struct vmq_steer *steer, uint32_t filter_id, struct vmq_error 
 /** Which slot a filter's rule leads to; -1: it has no rule. */
 int vmq_steer_slot_of(const struct vmq_steer *steer, uint32_t filter_id);
 
+/** Has the NIC lost a filter's rule, and not got it back? */
+bool vmq_steer_is_lost(const struct vmq_steer *steer, uint32_t filter_id);
+
 /** The next filter with a rule after that id; 0 gives the first, and is the end. */
 uint32_t vmq_steer_next(const struct vmq_steer *steer, uint32_t after);
 
 /** How many rules the NIC has. */
 uint32_t vmq_steer_rules(const struct vmq_steer *steer);
+
+/**
+ * The port is about to be reset or is gone: take all rules from it. They are kept, as lost,
+ * for vmq_steer_restore(); one that cannot be removed is taken to go with the port.
+ */
+void vmq_steer_suspend(struct vmq_steer *steer);
 
 /**
  * Look after the rules, and put back what has vanished.

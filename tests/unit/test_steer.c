@@ -20,7 +20,8 @@ struct nic {
 	unsigned int n_rules;
 	unsigned int calls; /* of add and del */
 	unsigned int fail_at; /* the call that fails, from 1; 0: none */
-	bool no_vlan, no_mac;
+	bool no_vlan, no_mac, no_rest;
+	unsigned int rests; /* rules for what no other rule takes */
 };
 
 static int
@@ -79,8 +80,32 @@ nic_exists(void *arg, uint16_t port_id, const struct vmq_steer_request *request,
 	return nic_find(arg, request) >= 0;
 }
 
+static void *
+nic_rest(void *arg, uint16_t port_id)
+{
+	struct nic *nic = arg;
+
+	(void)port_id;
+	if (nic->no_rest)
+		return NULL;
+	nic->rests++;
+	return nic;
+}
+
+static void
+nic_end_rest(void *arg, uint16_t port_id, void *handle)
+{
+	struct nic *nic = arg;
+
+	(void)port_id;
+	assert_ptr_equal(handle, nic);
+	assert_int_not_equal(nic->rests, 0);
+	nic->rests--;
+}
+
 static const struct vmq_steer_ops blind_ops = {
-	.steering = VMQ_STEERING_FLOW, .add = nic_add, .del = nic_del};
+	.steering = VMQ_STEERING_FLOW, .add = nic_add, .del = nic_del, .rest = nic_rest,
+	.end_rest = nic_end_rest};
 static const struct vmq_steer_ops seeing_ops = {
 	.steering = VMQ_STEERING_FLOW, .add = nic_add, .del = nic_del, .exists = nic_exists};
 static const struct vmq_steer_slot slots[] = {{.rx_queue = 1}, {.rx_queue = 2}};
@@ -249,6 +274,39 @@ vanished_rules_are_put_back(void **state)
 	vmq_steer_close(steer);
 }
 
+/* Frames of no rule have one of their own, once, for as long as the port steers. */
+static void
+the_rule_for_the_rest_goes_and_comes_with_the_others(void **state)
+{
+	struct nic nic = {.no_rest = true};
+	struct vmq_steer *steer;
+	struct vmq_error err;
+
+	(void)state;
+	steer = open_nic(&nic, &blind_ops); /* works without as well */
+	vmq_steer_suspend(steer);
+	assert_int_equal(vmq_steer_restore(steer, false, NULL, &err), 0);
+	vmq_steer_close(steer);
+
+	nic.no_rest = false;
+	steer = open_nic(&nic, &blind_ops);
+	assert_int_equal(nic.rests, 1);
+	assert_int_equal(vmq_steer_restore(steer, false, NULL, &err), 0);
+	assert_int_equal(nic.rests, 1);
+	vmq_steer_suspend(steer);
+	assert_int_equal(nic.rests, 0);
+	nic.no_rest = true; /* not at once */
+	assert_int_equal(vmq_steer_restore(steer, false, NULL, &err), 0);
+	nic.no_rest = false;
+	assert_int_equal(vmq_steer_restore(steer, false, NULL, &err), 0);
+	assert_int_equal(nic.rests, 1);
+	nic.rests = 0; /* reset without a word */
+	assert_int_equal(vmq_steer_restore(steer, true, NULL, &err), 0);
+	assert_int_equal(nic.rests, 1);
+	vmq_steer_close(steer);
+	assert_int_equal(nic.rests, 0);
+}
+
 int
 main(void)
 {
@@ -257,6 +315,7 @@ main(void)
 		cmocka_unit_test(filters_with_the_same_test_share_a_rule),
 		cmocka_unit_test(a_call_that_fails_changes_nothing),
 		cmocka_unit_test(vanished_rules_are_put_back),
+		cmocka_unit_test(the_rule_for_the_rest_goes_and_comes_with_the_others),
 	};
 
 	return cmocka_run_group_tests(tests, unit_start, unit_stop);
