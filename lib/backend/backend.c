@@ -61,6 +61,12 @@ vmq_backend_open(const struct vmq_backend_params *params, struct vmq_error *err)
 	return backend;
 }
 
+bool
+vmq_backend_quiesce(struct vmq_backend *backend)
+{
+	return backend == NULL || backend->ops->quiesce == NULL || backend->ops->quiesce(backend);
+}
+
 int
 vmq_backend_drain(struct vmq_backend *backend, struct vmq_error *err)
 {
@@ -85,6 +91,12 @@ vmq_backend_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uin
 	return backend->ops->tx_burst(backend, packets, n);
 }
 
+vmq_backend_tx_fn *
+vmq_backend_tx_function(const struct vmq_backend *backend)
+{
+	return backend->ops->tx_burst;
+}
+
 uint16_t
 vmq_backend_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n)
@@ -92,6 +104,18 @@ vmq_backend_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	if (backend->ops->rx_burst == NULL)
 		return 0;
 	return backend->ops->rx_burst(backend, pool, packets, n);
+}
+
+int
+vmq_backend_interrupt_fd(const struct vmq_backend *backend)
+{
+	return backend->ops->interrupt_fd != NULL ? backend->ops->interrupt_fd(backend) : -1;
+}
+
+int
+vmq_backend_interrupt(struct vmq_backend *backend, bool on)
+{
+	return backend->ops->interrupt != NULL ? backend->ops->interrupt(backend, on) : -ENOTSUP;
 }
 
 bool
@@ -104,6 +128,7 @@ void
 vmq_backend_link_get(const struct vmq_backend *backend, struct vmq_backend_link *link)
 {
 	memset(link, 0, sizeof(*link));
+	link->node = SOCKET_ID_ANY;
 	if (backend->ops->link_get != NULL)
 		backend->ops->link_get(backend, link);
 	else

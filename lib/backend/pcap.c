@@ -3,11 +3,14 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <pcap/pcap.h>
@@ -179,14 +182,50 @@ close_file(struct pcap_backend *pcap)
 	free(pcap->buffer);
 }
 
+/*
+ * Open and empty a file that nobody else writes: a queue that is being freed may still be
+ * writing it. Never waits. Returns -errno with the reason.
+ */
+static int
+take_file(const char *path, struct vmq_error *err)
+{
+	struct stat st;
+	int fd, error;
+
+	/* Not blocking, so that a pipe that nobody reads is refused instead of waited for. */
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+	if (fd < 0)
+		return vmq_error_errno(err, errno, "capture file %s: %s", path,
+			errno == ENXIO ? "a pipe that nobody reads: start its reader first"
+				       : strerror(errno));
+	/* A file system without locks (ENOLCK and others) does without. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		close(fd);
+		return vmq_error_errno(err, EBUSY, "capture file %s: another queue is writing it, or "
+			"one that is being freed still is", path);
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0) {
+		error = errno;
+		close(fd);
+		return vmq_error_errno(err, error, "capture file %s: %s", path, strerror(error));
+	}
+	return fd;
+}
+
 static int
 open_file(struct pcap_backend *pcap, const char *path, struct vmq_error *err)
 {
+	int fd = take_file(path, err), flags, error;
 	FILE *file;
 
-	file = fopen(path, "wb");
-	if (file == NULL)
-		return vmq_error_errno(err, errno, "capture file %s: %s", path, strerror(errno));
+	if (fd < 0)
+		return fd;
+	file = fdopen(fd, "wb");
+	if (file == NULL) {
+		error = errno;
+		close(fd);
+		return vmq_error_errno(err, error, "capture file %s: %s", path, strerror(error));
+	}
 	/* Left to itself glibc takes 4096 bytes, whatever size it is asked for. */
 	pcap->buffer = malloc(FILE_BUFFER_BYTES);
 	if (pcap->buffer == NULL) {
@@ -205,9 +244,10 @@ open_file(struct pcap_backend *pcap, const char *path, struct vmq_error *err)
 		free(pcap->buffer);
 		return vmq_error_errno(err, ENOMEM, "capture file %s: no memory", path);
 	}
-	if (fflush(file) != 0) {
-		int error = errno;
-
+	/* From here on the writer waits, as long as it takes. */
+	flags = fcntl(fd, F_GETFL);
+	if (fflush(file) != 0 || flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+		error = errno;
 		close_file(pcap);
 		return vmq_error_errno(err, error, "capture file %s: %s", path, strerror(error));
 	}
@@ -268,6 +308,12 @@ free_ring:
 	return ret;
 }
 
+static bool
+pcap_backend_quiesce(struct vmq_backend *backend)
+{
+	return pcap_writer_try_stop(&of(backend)->writer);
+}
+
 static int
 pcap_backend_drain(struct vmq_backend *backend, struct vmq_error *err)
 {
@@ -322,6 +368,7 @@ const struct vmq_backend_ops vmq_backend_pcap = {
 	.holds = true,
 	.size = sizeof(struct pcap_backend),
 	.open = pcap_backend_open,
+	.quiesce = pcap_backend_quiesce,
 	.drain = pcap_backend_drain,
 	.close = pcap_backend_close,
 	.tx_burst = pcap_tx_burst,

@@ -69,27 +69,37 @@ pcap_writer_start(struct pcap_writer *writer)
 	return -ret;
 }
 
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+bool
+pcap_writer_try_stop(struct pcap_writer *writer)
+{
+	const uint64_t turns = atomic_load(&writer->turns), now = now_ns();
+
+	if (writer->joined)
+		return true;
+	if (!atomic_exchange(&writer->stop, true) || turns != writer->turns_seen) {
+		writer->turns_seen = turns;
+		writer->turned_ns = now;
+	}
+	writer->joined = pthread_tryjoin_np(writer->thread, NULL) == 0;
+	if (!writer->joined && now - writer->turned_ns >= STUCK_NS)
+		pthread_kill(writer->thread, INTERRUPT);
+	return writer->joined;
+}
+
 void
 pcap_writer_stop(struct pcap_writer *writer)
 {
-	uint64_t turns = atomic_load(&writer->turns), now;
-	struct timespec until;
-	unsigned int stuck_ns = 0;
+	const struct timespec look = {.tv_nsec = LOOK_NS};
 
-	atomic_store(&writer->stop, true);
-	for (;;) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-		if (pthread_timedjoin_np(writer->thread, NULL, &until) == 0)
-			return;
-		now = atomic_load(&writer->turns);
-		stuck_ns = now == turns ? stuck_ns + LOOK_NS : 0;
-		turns = now;
-		if (stuck_ns >= STUCK_NS)
-			pthread_kill(writer->thread, INTERRUPT);
-	}
+	while (!pcap_writer_try_stop(writer))
+		nanosleep(&look, NULL);
 }

@@ -25,16 +25,24 @@ struct pcap_writer {
 
 	_Atomic bool stop; /* control: wo; writer: ro */
 	_Atomic uint64_t turns; /* writer: wo; control: ro. Calls of work() that came back. */
-	pthread_t thread; /* control */
+	/* control */
+	pthread_t thread;
+	bool joined;
+	uint64_t turns_seen; /* since it was told to stop, and when there were more the last time */
+	uint64_t turned_ns;
 };
 
 /* Start the thread. Control thread. Returns 0 or -errno. */
 int pcap_writer_start(struct pcap_writer *writer);
 
 /*
- * Let the thread write what is waiting, and end. A write that does not come back for
- * a second is interrupted: it fails with EINTR. Control thread.
+ * Let the thread write what is waiting, and end; call it again until it returns true: the
+ * thread has ended. Never waits. A write that does not come back for a second after the
+ * first call is interrupted by a later one: it fails with EINTR. Control thread.
  */
+bool pcap_writer_try_stop(struct pcap_writer *writer);
+
+/* The same, and wait for it. Control thread. */
 void pcap_writer_stop(struct pcap_writer *writer);
 
 #endif /* VMQ_PCAP_WRITER_H */

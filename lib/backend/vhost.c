@@ -99,13 +99,16 @@ vhost_open(struct vmq_backend *backend, const struct vmq_backend_params *params,
 	vhost->state.vid = VHOST_NOBODY;
 	vhost->state.node = SOCKET_ID_ANY;
 	pthread_mutex_init(&vhost->state.lock, NULL);
-	ret = find_owner(vhost, wanted->owner, err);
+	ret = vhost_bell_open(vhost, err);
+	if (ret == 0)
+		ret = find_owner(vhost, wanted->owner, err);
 	if (ret == 0)
 		ret = find_group(vhost, wanted->group, err);
 	if (ret == 0)
 		ret = vhost_connect_start(vhost, err);
 	if (ret == 0)
 		return 0;
+	vhost_bell_close(vhost);
 	vhost_memory_guard(false);
 	pthread_mutex_destroy(&vhost->state.lock);
 	free(vhost->socket);
@@ -118,6 +121,7 @@ vhost_close(struct vmq_backend *backend)
 	struct vhost_backend *vhost = vhost_of(backend);
 
 	vhost_connect_stop(vhost);
+	vhost_bell_close(vhost);
 	vhost_memory_guard(false);
 	pthread_mutex_destroy(&vhost->state.lock);
 	free(vhost->socket);
@@ -132,6 +136,8 @@ vhost_link_get(const struct vmq_backend *backend, struct vmq_backend_link *link)
 	link->up = vhost->state.up;
 	link->changes = vhost->state.changes;
 	link->cut_offs = vhost->state.cut_offs;
+	if (link->up && vhost->state.node >= 0)
+		link->node = vhost->state.node;
 	memcpy(link->text, vhost->state.text, sizeof(link->text));
 	pthread_mutex_unlock(&vhost->state.lock);
 }
@@ -156,6 +162,8 @@ const struct vmq_backend_ops vmq_backend_vhost = {
 	.close = vhost_close,
 	.tx_burst = vhost_tx_burst,
 	.rx_burst = vhost_rx_burst,
+	.interrupt_fd = vhost_interrupt_fd,
+	.interrupt = vhost_interrupt,
 	.link_get = vhost_link_get,
 	.stats_get = vhost_stats_get,
 };

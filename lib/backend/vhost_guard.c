@@ -262,7 +262,9 @@ before(int vid, void *message)
 {
 	struct vhost_backend *vhost = vhost_peer_of(vid);
 	struct vhost_guard *guard;
+	struct message *m;
 
+	vhost_moat_message(false, false, false);
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_ERR;
 	guard = &vhost->guard;
@@ -272,21 +274,43 @@ before(int vid, void *message)
 		vhost_peer_cut(vhost, "more than %u messages in a row", MESSAGES_AT_ONCE);
 	if (guard->work_left <= 0)
 		vhost_peer_cut(vhost, "more than %u ms of work with messages", WORK_AT_ONCE_MS);
-	return check(vhost, vid, message);
+	m = message;
+	/* Rings towards the VM have even numbers. */
+	vhost_moat_message(m->request == SET_MEM_TABLE, is_of_ring(m->request),
+		m->payload.ring.index % 2 == 0);
+	return check(vhost, vid, m);
+}
+
+/* It is mapped anew, and no worker has touched it. */
+static void
+learn_memory(struct vhost_backend *vhost, int vid)
+{
+	uint64_t all, page;
+
+	vhost_memory_cold(vid, &all, &page);
+	atomic_store(&vhost->cold_cycles, all);
+	atomic_store(&vhost->cold_page_cycles, page);
 }
 
 static enum rte_vhost_msg_result
 after(int vid, void *message)
 {
 	struct vhost_backend *vhost = vhost_peer_of(vid);
+	const bool longer = vhost_moat_list_is_longer(), mapped = vhost_moat_has_mapped();
 	const struct message *m = message;
 
+	vhost_moat_message(false, false, false);
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_ERR;
+	if (m->request == SET_VRING_NUM && !longer)
+		vhost_peer_cut(vhost, "ring %u cannot be guarded: another librte_vhost than ours",
+			m->payload.ring.index);
 	vhost->guard.work_left -= (int64_t)(rte_get_tsc_cycles() - vhost->guard.began);
 	/* Only called after success. */
 	if (m->request == SET_MEM_TABLE)
 		vhost->guard.memory_pending = false;
+	if (mapped)
+		learn_memory(vhost, vid);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 

@@ -12,10 +12,6 @@
 
 #include "vhost_private.h"
 
-/* Rings of a pair, as virtio counts them, seen from the VM. */
-#define RING_TO_VM(pair) ((uint16_t)((pair) * 2))
-#define RING_FROM_VM(pair) ((uint16_t)((pair) * 2 + 1))
-
 /*
  * What a burst costs at most with an honest VM, in TSC cycles. Measured on a 2.6 GHz
  * virtual machine: 60 to 120 for each packet of 64 bytes, 1000 to 1500 of 1518 bytes in
@@ -25,9 +21,30 @@
 #define HONEST_BURST_CYCLES 6000
 #define HONEST_PACKET_CYCLES 3000
 
-/* After a burst that took longer the VM pauses so many times the excess, up to this. */
+/*
+ * What bursts took longer is owed, and a PAUSE_TIMES-th of all time is forgiven: more than
+ * that, and OWED_MAX_US, no VM takes from the others for long. A burst of one that owes more
+ * is a strike: the VM pauses so many times what it took too long, up to PAUSE_MAX_US (a ninth
+ * of the time is left to bursts of OWED_BURST_US then), and the next burst is half as long.
+ *
+ * One slow burst, or some, are nobody's fault: the host of a virtual machine takes its CPU
+ * away for milliseconds, and no count of ours shows it. So a burst adds as much as a VM can
+ * bring about in one, 32 chains of 256 descriptors each, and not more.
+ */
 #define PAUSE_TIMES 16
 #define PAUSE_MAX_US 2000
+#define OWED_BURST_US 250
+#define OWED_MAX_US 2000
+
+/*
+ * A ring that was full is left alone for this time for each of its descriptors: a VM that
+ * takes 50 million packets a second has emptied half of it then. To look each turn would
+ * take the line with the ring's index away from the VM again and again.
+ */
+#define FULL_PAUSE_NS 10
+
+/* Bursts without packets after which it is looked whether there are buffers. */
+#define SHORT_EVERY 8
 
 /* How long the worker may be inside before somebody is told that it takes long. */
 #define GATE_WARN_SECONDS 1
@@ -50,47 +67,72 @@ vhost_gate_shut(struct vhost_gate *gate)
 	}
 }
 
-static uint64_t
-bytes_of(struct rte_mbuf *const *packets, uint16_t n)
-{
-	uint64_t bytes = 0;
-	uint16_t i;
-
-	for (i = 0; i < n; i++)
-		bytes += packets[i]->pkt_len;
-	return bytes;
-}
-
-/* Context switches of this thread: a system call, only made for a burst that was slow. */
-static uint64_t
-switches(void)
+/*
+ * How often this thread has lost its CPU to another one, and touched a page first, since the
+ * last look: a system call, only made for a burst that was slow. When the thread waits itself
+ * that does not count as a loss: a worker naps between bursts, and within one it waits for
+ * nothing but memory of the VM's that is not there.
+ */
+static void
+look_at_thread(struct vhost_meter *meter, uint64_t *losses, uint64_t *touches)
 {
 	struct rusage usage;
 
+	*losses = *touches = 0;
 	if (getrusage(RUSAGE_THREAD, &usage) < 0)
-		return 0;
-	return (uint64_t)usage.ru_nvcsw + (uint64_t)usage.ru_nivcsw;
+		return;
+	*losses = (uint64_t)usage.ru_nivcsw - meter->cpu_losses;
+	*touches = (uint64_t)(usage.ru_minflt + usage.ru_majflt) - meter->touches;
+	meter->cpu_losses += *losses;
+	meter->touches += *touches;
 }
 
-static void
-strike(struct vhost_meter *meter, uint64_t now, uint64_t excess)
+/*
+ * Whoever touches a page first waits until the kernel has mapped or cleared it. That takes the
+ * worker's time, so that a VM with cold memory has its pauses too; but it is no reason to cut it
+ * off, until all of its pages have been touched: one that takes them back and gives new ones
+ * again and again is no better than others. Returns whether that explains the excess.
+ */
+static bool
+is_cold(struct vhost_backend *vhost, uint64_t touches, uint64_t excess)
 {
-	uint64_t seen = switches();
+	const uint64_t left = atomic_load_explicit(&vhost->cold_cycles, memory_order_relaxed);
+	const uint64_t cold = RTE_MIN(left, touches *
+		atomic_load_explicit(&vhost->cold_page_cycles, memory_order_relaxed));
 
-	if (seen != meter->switches) {
-		/* Somebody else had the CPU: that was perhaps all. */
-		meter->switches = seen;
+	atomic_store_explicit(&vhost->cold_cycles, left - RTE_MIN(cold, excess),
+		memory_order_relaxed);
+	return cold >= excess;
+}
+
+/* A burst that has ended now took longer than an honest one. */
+static void
+owe(struct vhost_backend *vhost, struct vhost_meter *meter, uint64_t now, uint64_t excess)
+{
+	const uint64_t us = rte_get_tsc_hz() / US_PER_S;
+	const uint64_t forgiven = (now - meter->owed_at) / PAUSE_TIMES;
+	uint64_t losses, touches;
+	bool cold;
+
+	look_at_thread(meter, &losses, &touches);
+	if (losses > 0)
+		return; /* somebody else had the CPU: that was perhaps all */
+	cold = is_cold(vhost, touches, excess);
+	meter->owed -= RTE_MIN(forgiven, meter->owed);
+	meter->owed += RTE_MIN(excess, OWED_BURST_US * us);
+	meter->owed_at = now;
+	if (meter->owed <= OWED_MAX_US * us)
 		return;
-	}
-	vmq_counter_add(&meter->strikes, 1);
+	/* Not for ever: whoever is honest from now on is soon so again. */
+	meter->owed = RTE_MIN(meter->owed, 2 * OWED_MAX_US * us);
+	vmq_counter_add(&meter->strikes, !cold);
 	meter->quota = RTE_MAX(meter->quota / 2, 1);
-	meter->pause_until = now + RTE_MIN(excess * PAUSE_TIMES,
-		PAUSE_MAX_US * rte_get_tsc_hz() / 1000000);
+	meter->pause_until = now + RTE_MIN(excess * PAUSE_TIMES, PAUSE_MAX_US * us);
 }
 
 /* Account a burst that has just ended. */
 static inline void
-account(struct vhost_meter *meter, uint64_t began, struct rte_mbuf *const *packets, uint16_t n)
+account(struct vhost_backend *vhost, struct vhost_meter *meter, uint64_t began, struct rte_mbuf *const *packets, uint16_t n)
 {
 	const uint64_t now = rte_rdtsc(), cycles = now - began;
 	uint64_t honest = HONEST_BURST_CYCLES + n * HONEST_PACKET_CYCLES;
@@ -101,9 +143,9 @@ account(struct vhost_meter *meter, uint64_t began, struct rte_mbuf *const *packe
 		meter->quota = RTE_MIN(meter->quota * 2, VMQ_BURST);
 		return;
 	}
-	honest += bytes_of(packets, n);
+	honest += vmq_packets_bytes(packets, n);
 	if (cycles > honest)
-		strike(meter, now, cycles - honest);
+		owe(vhost, meter, now, cycles - honest);
 }
 
 /* The same number for all packets of a flow. */
@@ -190,12 +232,23 @@ spread(int vid, uint32_t rings, struct rte_mbuf **packets, uint16_t n)
 static uint16_t
 let_go(struct vhost_backend *vhost, struct rte_mbuf **packets, uint16_t n)
 {
-	uint64_t bytes = bytes_of(packets, n);
+	uint64_t bytes = vmq_packets_bytes(packets, n);
 
 	rte_pktmbuf_free_bulk(packets, n);
 	vmq_counter_add(&vhost->disconnected, n);
 	vmq_counter_add(&vhost->disconnected_bytes, bytes);
 	return n;
+}
+
+/* TSC cycles that a ring which is full is left alone. */
+static uint64_t
+ring_pause(int vid, uint16_t ring)
+{
+	struct rte_vhost_vring vring;
+
+	if (rte_vhost_get_vhost_vring(vid, ring, &vring) < 0)
+		return 0;
+	return vring.size * FULL_PAUSE_NS * (rte_get_tsc_hz() / MS_PER_S) / (NS_PER_S / MS_PER_S);
 }
 
 uint16_t
@@ -204,10 +257,14 @@ vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t 
 	struct vhost_backend *vhost = vhost_of(backend);
 	struct vhost_meter *meter = &vhost->to_vm;
 	uint32_t rings, max_frame;
-	uint64_t began;
-	uint16_t i, taken;
+	uint64_t began = rte_rdtsc(), full_pause = 0;
+	uint16_t ring, i, taken;
 	int vid;
 
+	/* Not if nobody is there: then it is let go. */
+	if (unlikely(began < meter->pause_until) &&
+		atomic_load_explicit(&vhost->gate.vid, memory_order_relaxed) != VHOST_NOBODY)
+		return 0;
 	vid = vhost_gate_enter(&vhost->gate, VHOST_WORKER);
 	rings = atomic_load_explicit(&vhost->gate.to_vm, memory_order_relaxed);
 	if (unlikely(vid == VHOST_NOBODY))
@@ -215,11 +272,6 @@ vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t 
 	if (unlikely(rings == 0)) {
 		vhost_gate_leave(&vhost->gate, VHOST_WORKER);
 		return let_go(vhost, packets, n);
-	}
-	began = rte_rdtsc();
-	if (unlikely(began < meter->pause_until)) {
-		vhost_gate_leave(&vhost->gate, VHOST_WORKER);
-		return 0;
 	}
 	n = RTE_MIN(n, meter->quota);
 	max_frame = atomic_load_explicit(&vhost->gate.max_frame, memory_order_relaxed);
@@ -232,49 +284,78 @@ vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t 
 		vmq_counter_add(&vhost->failed, 1);
 		return 1;
 	}
-	if (likely((rings & (rings - 1)) == 0))
-		taken = rte_vhost_enqueue_burst(vid, RING_TO_VM(__builtin_ctz(rings)), packets, i);
-	else
+	ring = RING_TO_VM(__builtin_ctz(rings));
+	if (likely((rings & (rings - 1)) == 0)) {
+		taken = rte_vhost_enqueue_burst(vid, ring, packets, i);
+		/* A burst that is not full is no hurry: the next one comes when it comes. */
+		if (i == VMQ_BURST && taken == i)
+			vhost_ahead_fetch(&vhost->ahead, vid, ring, VMQ_BURST);
+	} else {
 		taken = spread(vid, rings, packets, i);
-	account(meter, began, packets, taken);
+	}
+	account(vhost, meter, began, packets, taken);
+	if (taken < i)
+		full_pause = ring_pause(vid, ring);
 	vhost_gate_leave(&vhost->gate, VHOST_WORKER);
 
-	if (taken < i)
+	if (taken < i) {
 		vmq_counter_add(&vhost->ring_full, 1);
-	rte_pktmbuf_free_bulk(packets, taken);
+		/* Of several rings the others may have room. */
+		if ((rings & (rings - 1)) == 0)
+			meter->pause_until = RTE_MAX(meter->pause_until, began + full_pause);
+	}
+	vmq_packets_free(packets, taken);
 	return taken;
 }
 
 /* How far a ring's index may run ahead before it was set anew, not used up. */
 #define LOST_MAX (2 * VMQ_BURST)
 
-/*
- * librte_vhost drops a frame that is empty, or longer than a buffer, without a word, and
- * ends the burst there: after a burst that is short the ring's index tells.
- */
-static void
-count_lost(struct vhost_backend *vhost, int vid, uint32_t pair, uint16_t got, bool short_burst)
+/* Before the first burst from a ring of a device: where its index is. */
+static inline void
+learn_index(struct vhost_backend *vhost, int vid, uint32_t pair)
 {
 	const uint32_t devices = atomic_load_explicit(&vhost->gate.devices, memory_order_relaxed);
-	uint16_t index, used, lost;
+	const uint32_t bit = UINT32_C(1) << pair;
+	uint16_t index, used;
 
-	if (pair >= RTE_DIM(vhost->next_index)) /* never; what gcc 12 has to be told */
-		return;
-	if (!atomic_load_explicit(&vhost->gate.split, memory_order_relaxed))
-		return;
 	if (unlikely(devices != vhost->devices)) {
 		vhost->devices = devices;
 		vhost->index_known = 0;
 	}
+	if (likely((vhost->index_known & bit) != 0) || pair >= RTE_DIM(vhost->next_index) ||
+		rte_vhost_get_vring_base(vid, RING_FROM_VM(pair), &index, &used) < 0)
+		return;
+	vhost->next_index[pair] = index;
+	vhost->index_known |= bit;
+}
+
+/*
+ * librte_vhost drops a frame that is empty, or longer than a buffer, without a word, and
+ * ends the burst there: after a burst that is short the ring's index tells.
+ *
+ * Of a split ring it counts frames. That of a packed ring counts descriptors, and how many
+ * of them a frame had only the VM knows, whose memory it is, and which may have changed it by
+ * now: so a dropped frame is seen if the burst had no other one, and not behind others.
+ */
+static void
+count_lost(struct vhost_backend *vhost, int vid, uint32_t pair, uint16_t got, bool short_burst)
+{
+	const bool split = atomic_load_explicit(&vhost->gate.split, memory_order_relaxed);
+	uint16_t index, used, lost;
+
+	if (pair >= RTE_DIM(vhost->next_index)) /* never; what gcc 12 has to be told */
+		return;
 	vhost->next_index[pair] += got;
 	if (likely(!short_burst) ||
 		rte_vhost_get_vring_base(vid, RING_FROM_VM(pair), &index, &used) < 0)
 		return;
 	lost = index - vhost->next_index[pair];
+	if (!split)
+		lost = lost != 0 && got == 0;
 	if (lost != 0 && (vhost->index_known & (UINT32_C(1) << pair)) != 0 && lost <= LOST_MAX)
 		vmq_counter_add(&vhost->malformed, lost);
 	vhost->next_index[pair] = index;
-	vhost->index_known |= UINT32_C(1) << pair;
 }
 
 uint16_t
@@ -297,21 +378,25 @@ vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool, struct rte
 	vid = vhost_gate_enter(&vhost->gate, VHOST_WORKER);
 	if (unlikely(vid == VHOST_NOBODY))
 		return 0;
-	atomic_store_explicit(&vhost->pool, pool, memory_order_relaxed);
 	n = RTE_MIN(n, meter->quota);
 	rings = atomic_load_explicit(&vhost->gate.from_vm, memory_order_relaxed);
 	for (i = 0; i < vhost->pairs && got < n; i++) {
 		pair = (vhost->next_pair + i) % vhost->pairs;
 		if ((rings & (UINT32_C(1) << pair)) == 0)
 			continue;
+		learn_index(vhost, vid, pair);
 		part = rte_vhost_dequeue_burst(vid, RING_FROM_VM(pair), pool, packets + got,
 			n - got);
 		count_lost(vhost, vid, pair, part, part < n - got);
 		got += part;
 	}
+	/* Not at each poll of a ring that is empty: the list of buffers may be in other caches. */
+	if (got == 0 && vmq_counter_get(&meter->bursts) % SHORT_EVERY == 0)
+		atomic_store_explicit(&vhost->short_of_buffers,
+			rte_mempool_avail_count(pool) < VMQ_BURST, memory_order_relaxed);
 	/* A ring that alone fills a burst is not the first next time. */
 	vhost->next_pair = (vhost->next_pair + 1) % vhost->pairs;
-	account(meter, began, packets, got);
+	account(vhost, meter, began, packets, got);
 	vhost_gate_leave(&vhost->gate, VHOST_WORKER);
 	return got;
 }

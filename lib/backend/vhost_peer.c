@@ -306,6 +306,20 @@ set_ring(struct vhost_gate *gate, uint16_t ring, bool enabled)
 		atomic_fetch_and(rings, ~bit);
 }
 
+/* The longest frame that the VM's driver has a buffer for. */
+static uint32_t
+max_frame(int vid, bool mergeable)
+{
+	uint16_t mtu;
+
+	if (mergeable)
+		return UINT32_MAX;
+	/* A driver that was told of a larger MTU (QEMU: host_mtu) gives buffers of 64 KiB. */
+	if (rte_vhost_get_mtu(vid, &mtu) == 0 && mtu > RTE_ETHER_MTU)
+		return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	return PLAIN_FRAME_MAX;
+}
+
 /* Is the device one that a worker may be let into? */
 static bool
 is_welcome(struct vhost_backend *vhost, int vid)
@@ -321,6 +335,10 @@ is_welcome(struct vhost_backend *vhost, int vid)
 			") that is neither tmpfs nor hugetlbfs", type);
 		return false;
 	}
+	if (!vhost_moat_is_there(vid)) {
+		vhost_peer_cut(vhost, "its memory cannot be guarded: another librte_vhost than ours");
+		return false;
+	}
 	pthread_mutex_lock(&vhost->state.lock);
 	leaving = vhost->state.leaving;
 	pthread_mutex_unlock(&vhost->state.lock);
@@ -333,6 +351,7 @@ new_device(int vid)
 	struct vhost_backend *vhost = vhost_peer_of(vid);
 	uint64_t features = 0;
 	bool packed, mergeable;
+	uint16_t pair;
 
 	if (vhost == NULL || rte_vhost_get_negotiated_features(vid, &features) < 0 ||
 		!is_welcome(vhost, vid))
@@ -341,8 +360,15 @@ new_device(int vid)
 	mergeable = features & (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF);
 	atomic_store(&vhost->gate.split, !packed);
 	atomic_fetch_add(&vhost->gate.devices, 1);
-	atomic_store(&vhost->gate.max_frame, mergeable ? UINT32_MAX : PLAIN_FRAME_MAX);
+	atomic_store(&vhost->gate.max_frame, max_frame(vid, mergeable));
+	vhost_ahead_learn(&vhost->ahead, vid, packed);
+	/* Workers poll; one that waits says so. */
+	for (pair = 0; pair < vhost->pairs; pair++) {
+		rte_vhost_enable_guest_notification(vid, RING_TO_VM(pair), 0);
+		rte_vhost_enable_guest_notification(vid, RING_FROM_VM(pair), 0);
+	}
 	atomic_store(&vhost->gate.vid, vid);
+	vhost_bell_ring(vhost);
 
 	pthread_mutex_lock(&vhost->state.lock);
 	set_up(vhost, true);
@@ -359,10 +385,13 @@ static void
 destroy_device(int vid)
 {
 	struct vhost_backend *vhost = vhost_peer_of(vid);
+	uint16_t pair;
 
 	if (vhost == NULL)
 		return;
 	vhost_gate_shut(&vhost->gate);
+	for (pair = 0; pair < vhost->pairs; pair++)
+		vhost_bell_take_off(vhost, pair);
 	pthread_mutex_lock(&vhost->state.lock);
 	set_up(vhost, false);
 	if (!vhost->state.leaving)
@@ -388,6 +417,10 @@ vring_state_changed(int vid, uint16_t ring, int enable)
 	else
 		vhost->guard.live &= ~(UINT32_C(1) << ring);
 	set_ring(&vhost->gate, ring, enable != 0);
+	if (ring % 2 == 1 && enable)
+		vhost_bell_hang(vhost, vid, ring / 2);
+	else if (ring % 2 == 1)
+		vhost_bell_take_off(vhost, ring / 2);
 	return 0;
 }
 

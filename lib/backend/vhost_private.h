@@ -64,9 +64,10 @@ struct vhost_gate {
  */
 struct vhost_meter {
 	uint64_t pause_until; /* TSC */
+	uint64_t owed, owed_at; /* TSC cycles that bursts took too long; when that was */
 	uint16_t quota; /* packets of a burst */
-	uint64_t switches; /* of the thread, when it was last looked at */
-	vmq_counter_t strikes; /* bursts that took too long */
+	uint64_t cpu_losses, touches; /* of the thread, when it was last looked at */
+	vmq_counter_t strikes; /* bursts that took too long, without a reason */
 	vmq_counter_t bursts;
 	vmq_counter_t packets;
 };
@@ -83,6 +84,15 @@ struct vhost_guard {
 	uint64_t filled, began; /* TSC */
 };
 
+/* vhost_ahead.c. Of the device: vhost-events writes it before the gate opens. */
+struct vhost_ahead {
+	bool packed;
+	uint32_t n_regions; /* of the VM's memory: where the VM and where we see them */
+	struct vhost_region {
+		uint64_t guest, host, bytes;
+	} regions[8]; /* as many as a VM may have: VHOST_MEMORY_MAX_NREGIONS */
+};
+
 struct vhost_backend {
 	struct vmq_backend backend;
 	uint16_t pairs; /* most queue pairs that the VM may have */
@@ -91,7 +101,13 @@ struct vhost_backend {
 	/* worker */
 	uint32_t next_pair; /* to be received from first */
 	struct vhost_meter to_vm, from_vm;
-	_Atomic(struct rte_mempool *) pool; /* that was last received into */
+	/*
+	 * TSC cycles that first touches of the VM's memory may take still, and that of one page.
+	 * vhost-events: with new memory, while no worker is inside; worker.
+	 */
+	_Atomic uint64_t cold_cycles;
+	_Atomic uint64_t cold_page_cycles;
+	_Atomic bool short_of_buffers; /* nothing could be received, for want of our own */
 	/* Frames that librte_vhost drops by itself show in the ring's index only. */
 	uint32_t devices; /* gate.devices, when next_index was begun */
 	uint32_t index_known; /* bit n: next_index[n] */
@@ -101,6 +117,8 @@ struct vhost_backend {
 	vmq_counter_t disconnected; /* packets while nobody was there */
 	vmq_counter_t disconnected_bytes;
 	vmq_counter_t ring_full;
+
+	struct vhost_ahead ahead;
 
 	/* Settings: control, before anybody else sees them. */
 	char *socket __rte_cache_aligned;
@@ -131,6 +149,14 @@ struct vhost_backend {
 
 	struct vhost_guard guard;
 
+	/* vhost_bell.c */
+	struct {
+		int fd; /* epoll of those below; for who waits for the VM */
+		int come; /* eventfd: a ring or a device is there that was not */
+		int kicks[VMQ_VHOST_PAIRS_MAX]; /* ours of the rings from the VM, or -1; vhost-events */
+		_Atomic uint32_t silent; /* bit n: the VM does not kick ring n. vhost-events: wo */
+	} bell;
+
 	/* vhost_watch.c: connector */
 	struct {
 		uint32_t changes; /* of state.up, at the last look */
@@ -156,6 +182,10 @@ vhost_of(const struct vmq_backend *backend)
 {
 	return (struct vhost_backend *)(uintptr_t)backend;
 }
+
+/* Rings of a pair, as virtio counts them, seen from the VM. */
+#define RING_TO_VM(pair) ((uint16_t)((pair) * 2))
+#define RING_FROM_VM(pair) ((uint16_t)((pair) * 2 + 1))
 
 /* vhost_path.c: see vmq_backend_driver.h. Worker. */
 uint16_t vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
@@ -185,6 +215,18 @@ vhost_gate_leave(struct vhost_gate *gate, enum vhost_visitor visitor)
 
 /* Let nobody in, and wait until all are out: the time of one burst. */
 void vhost_gate_shut(struct vhost_gate *gate);
+
+/* vhost_bell.c: what wakes a worker that waits for a VM. */
+int vhost_bell_open(struct vhost_backend *vhost, struct vmq_error *err);
+void vhost_bell_close(struct vhost_backend *vhost);
+/* A ring from the VM is in use, or is not any more. vhost-events. */
+void vhost_bell_hang(struct vhost_backend *vhost, int vid, uint16_t pair);
+void vhost_bell_take_off(struct vhost_backend *vhost, uint16_t pair);
+/* Wake who waits: there is somebody who was not there. vhost-events. */
+void vhost_bell_ring(struct vhost_backend *vhost);
+/* See vmq_backend_interrupt_fd(), vmq_backend_interrupt(). */
+int vhost_interrupt_fd(const struct vmq_backend *backend);
+int vhost_interrupt(struct vmq_backend *backend, bool on);
 
 /* vhost_peer.c */
 
@@ -248,6 +290,9 @@ int vhost_socket_dup_new_client(void);
 /* An own duplicate of the connection that the server at path has just accepted. */
 int vhost_socket_dup_accepted(const char *path);
 
+/* An eventfd, or what may do anything when it is asked? */
+bool vhost_socket_is_eventfd(int fd);
+
 /* Is a call descriptor one whose writes do not wait? Sees to it that they do not. */
 bool vhost_socket_make_call_quick(int fd);
 
@@ -267,6 +312,29 @@ void vhost_guard_reset(struct vhost_guard *guard);
 /* May the ring be used? If not the VM is cut off. vhost-events. */
 bool vhost_guard_ring_is_good(struct vhost_backend *vhost, int vid, uint16_t ring);
 
+/* vhost_ahead.c */
+
+/* Learn where a new device's memory is. vhost-events, before the gate opens. */
+void vhost_ahead_learn(struct vhost_ahead *ahead, int vid, bool packed);
+
+/* Ask for what the next burst of n packets to a ring will write. Worker, inside the gate. */
+void vhost_ahead_fetch(const struct vhost_ahead *ahead, int vid, uint16_t ring, uint16_t n);
+
+/* Ask for a line to write. Never a fault, wherever it is. */
+static inline void
+vhost_fetch(const char *line)
+{
+#ifdef RTE_ARCH_X86
+	/*
+	 * The compiler's own, for the CPUs that DPDK's flags name, is to read: the line would
+	 * be asked for twice. A CPU that does not know this instruction takes it for a nop.
+	 */
+	asm volatile("prefetchw %0" : : "m"(*line));
+#else
+	__builtin_prefetch(line, 1);
+#endif
+}
+
 /* vhost_memory.c */
 
 /* Guard against guest memory that is not there; calls may be nested. Control thread. */
@@ -278,8 +346,34 @@ uint32_t vhost_memory_replaced(void);
 /* Has this device lost the memory that was replaced last? */
 bool vhost_memory_is_lost(int vid);
 
+/*
+ * What a first touch of each page of a VM's memory takes at most, and of one of the largest, in
+ * TSC cycles. vhost-events.
+ */
+void vhost_memory_cold(int vid, uint64_t *all, uint64_t *page);
+
 /* Does the guest's memory never wait for a disk or another process? If not: its statfs type. */
 bool vhost_memory_is_quick(int vid, uint64_t *type);
+
+/* vhost_moat.c */
+
+/*
+ * What the message is about that librte_vhost is to work on, or nothing: then calls of this
+ * thread get room behind what they ask for. vhost-events.
+ */
+void vhost_moat_message(bool memory, bool ring, bool to_vm);
+
+/* Has the list of a ring been made longer by the message that was just worked on? */
+bool vhost_moat_list_is_longer(void);
+
+/* Has it mapped memory of a VM? One that says again what is mapped does not. */
+bool vhost_moat_has_mapped(void);
+
+/* Has the memory of this device's VM a moat? */
+bool vhost_moat_is_there(int vid);
+
+/* Has anybody been behind the memory of this device's VM? */
+bool vhost_moat_is_touched(int vid);
 
 /* vhost_watch.c: look after the rings of one VM. Connector, from time to time. */
 void vhost_watch(struct vhost_backend *vhost);

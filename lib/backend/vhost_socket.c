@@ -98,18 +98,26 @@ vhost_socket_dup_accepted(const char *path)
 }
 
 bool
-vhost_socket_make_call_quick(int fd)
+vhost_socket_is_eventfd(int fd)
 {
 	static const char eventfd_text[] = "anon_inode:[eventfd]";
 	char link[64], text[sizeof(eventfd_text) + 8];
 	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, text, sizeof(text));
+	return length == sizeof(eventfd_text) - 1 &&
+		memcmp(text, eventfd_text, (size_t)length) == 0;
+}
+
+bool
+vhost_socket_make_call_quick(int fd)
+{
 	int flags;
 
 	if (fd < 0)
 		return true; /* the VM polls */
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, text, sizeof(text));
-	if (length != sizeof(eventfd_text) - 1 || memcmp(text, eventfd_text, (size_t)length) != 0)
+	if (!vhost_socket_is_eventfd(fd))
 		return false;
 	flags = fcntl(fd, F_GETFL);
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;

@@ -30,6 +30,35 @@
 /* Descriptors that are enough for any frame, where a ring has as many. */
 #define ENOUGH 128
 
+/* Bits of a packed descriptor's flags. */
+#define PACKED_AVAILABLE (UINT16_C(1) << 7)
+#define PACKED_USED (UINT16_C(1) << 15)
+
+/*
+ * The same of a packed ring, up to ENOUGH; more than there are where the place has left the
+ * ring. base: the place, and above it the wrap counter.
+ */
+static int32_t
+available_packed(const struct rte_vhost_vring *vring, uint16_t base)
+{
+	bool wrap = base >> 15;
+	uint16_t at = base & 0x7fff, flags;
+	int32_t entries;
+
+	if (at >= vring->size)
+		return vring->size + 1;
+	for (entries = 0; entries < RTE_MIN(vring->size, ENOUGH); entries++) {
+		flags = *(volatile uint16_t *)&vring->desc_packed[at].flags;
+		if (((flags & PACKED_AVAILABLE) != 0) != wrap || ((flags & PACKED_USED) != 0) == wrap)
+			break;
+		if (++at == vring->size) {
+			at = 0;
+			wrap = !wrap;
+		}
+	}
+	return entries;
+}
+
 /* Entries that the VM has made available and that are not used yet; -1: cannot be told. */
 static int32_t
 available(int vid, uint16_t ring, uint16_t *size)
@@ -39,19 +68,22 @@ available(int vid, uint16_t ring, uint16_t *size)
 	uint64_t features;
 
 	if (rte_vhost_get_negotiated_features(vid, &features) < 0 ||
-		(features & (UINT64_C(1) << VIRTIO_F_RING_PACKED)) != 0 ||
-		rte_vhost_get_vhost_vring(vid, ring, &vring) < 0 || vring.avail == NULL)
+		rte_vhost_get_vhost_vring(vid, ring, &vring) < 0 ||
+		rte_vhost_get_vring_base(vid, ring, &before, &used) < 0)
 		return -1;
 	*size = vring.size;
+	if (features & (UINT64_C(1) << VIRTIO_F_RING_PACKED))
+		return vring.desc_packed != NULL ? available_packed(&vring, before) : -1;
+	if (vring.avail == NULL)
+		return -1;
 	/* The worker moves on meanwhile: only two equal readings mean something. */
 	for (tries = 0; tries < 16; tries++) {
-		if (rte_vhost_get_vring_base(vid, ring, &before, &used) < 0)
-			return -1;
 		index = *(volatile uint16_t *)&vring.avail->idx;
 		if (rte_vhost_get_vring_base(vid, ring, &after, &used) < 0)
 			return -1;
 		if (before == after)
 			return (uint16_t)(index - after);
+		before = after;
 	}
 	return -1;
 }
@@ -66,7 +98,6 @@ look_at_rings(struct vhost_backend *vhost, int vid, uint32_t rings, uint16_t way
 	bool tried = bursts - vhost->watch.bursts[way] >= TRIES_MIN;
 	bool moved = packets != vhost->watch.packets[way];
 	bool waiting = false, jumped = false;
-	struct rte_mempool *pool;
 	uint16_t size = 0;
 	int32_t entries;
 
@@ -78,8 +109,7 @@ look_at_rings(struct vhost_backend *vhost, int vid, uint32_t rings, uint16_t way
 		waiting |= entries >= (way == 0 ? RTE_MIN(size / 2, ENOUGH) : 1);
 	}
 	/* Without buffers of our own nothing can be received: no fault of the VM's. */
-	pool = atomic_load(&vhost->pool);
-	if (way == 1 && (pool == NULL || rte_mempool_avail_count(pool) < VMQ_BURST))
+	if (way == 1 && atomic_load(&vhost->short_of_buffers))
 		tried = false;
 	vhost->watch.stuck[way] = tried && !moved && waiting ? vhost->watch.stuck[way] + 1 : 0;
 	if (vhost->watch.stuck[way] >= STUCK_MAX)
@@ -121,6 +151,8 @@ look_at_memory(struct vhost_backend *vhost, int vid)
 {
 	uint32_t replaced = vhost_memory_replaced();
 
+	if (vhost_moat_is_touched(vid))
+		vhost_peer_cut(vhost, "descriptors that reach behind its memory");
 	if (replaced == vhost->watch.replaced)
 		return;
 	vhost->watch.replaced = replaced;

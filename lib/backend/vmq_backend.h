@@ -36,6 +36,9 @@ bool vmq_backend_type_receives(enum vmq_backend_type type);
 /** Most queue pairs of one VM; QEMU allows more, one worker serves them all. */
 #define VMQ_VHOST_PAIRS_MAX 16
 
+/** Memory that a queue pair takes beside the VM's, in bytes: the list of its used buffers. */
+#define VMQ_VHOST_PAIR_BYTES (768 << 10)
+
 /** Longest name of a user or a group, in bytes with the final NUL (utmp's and useradd's). */
 #define VMQ_VHOST_OWNER_SIZE 33
 
@@ -63,6 +66,7 @@ struct vmq_backend_params {
 	uint16_t mtu; /**< ethdev: what its port should carry, in bytes; 0: as it is. */
 	int socket_id; /**< NUMA node of the worker that serves it, or SOCKET_ID_ANY. */
 	struct rte_mempool *pool; /**< ethdev: where its port receives into. */
+	bool interrupts; /**< ethdev: its worker waits for receive interrupts, if the port has them. */
 };
 
 /** Counters of a backend's own, beyond what the data path counts. */
@@ -72,7 +76,10 @@ struct vmq_backend_stats {
 	uint64_t disconnected; /**< Packets taken while nobody was at the other end. */
 	uint64_t disconnected_bytes;
 	uint64_t ring_full; /**< Bursts that the other end had not room for. */
-	/** Frames that the other end gave and that could not be received: empty or too long. */
+	/**
+	 * Frames that the other end gave and that could not be received: empty or too long. Of a
+	 * packed ring some are missing here: those that came behind others in a burst.
+	 */
 	uint64_t malformed;
 };
 
@@ -82,6 +89,7 @@ struct vmq_backend_link {
 	/** Times that up has changed: a short break shows even if nobody looked meanwhile. */
 	uint32_t changes;
 	uint32_t cut_offs; /**< Times that the other end was sent away for breaking rules. */
+	int node; /**< NUMA node of the other end's memory; SOCKET_ID_ANY: not known. */
 	char text[96]; /**< Why it is down, or what it is connected to; may be "". */
 };
 
@@ -96,9 +104,18 @@ struct vmq_backend *vmq_backend_open(const struct vmq_backend_params *params,
 	struct vmq_error *err);
 
 /**
+ * Begin to finish what was taken, without waiting. Control thread, once no worker uses the
+ * backend any more; again from time to time until it returns true. NULL is allowed.
+ *
+ * @return true: vmq_backend_drain() will not wait.
+ */
+bool vmq_backend_quiesce(struct vmq_backend *backend);
+
+/**
  * Finish what was taken: a capture file is written to its end, a port is emptied and
- * stopped. Control thread, once no worker uses the backend any more. From then on its
- * statistics stay as they are. NULL is allowed.
+ * stopped. Waits for that unless vmq_backend_quiesce() has returned true. Control thread,
+ * once no worker uses the backend any more. From then on its statistics stay as they are.
+ * NULL is allowed.
  *
  * @return 0, or -errno with the reason in err: what could not be finished is counted
  *   as failed.
@@ -119,6 +136,11 @@ void vmq_backend_close(struct vmq_backend *backend);
  */
 uint16_t vmq_backend_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
 
+/** The function behind vmq_backend_tx_burst(), for who calls it for each burst. */
+typedef uint16_t vmq_backend_tx_fn(struct vmq_backend *backend, struct rte_mbuf **packets,
+	uint16_t n);
+vmq_backend_tx_fn *vmq_backend_tx_function(const struct vmq_backend *backend);
+
 /**
  * Take what the other end has sent. The worker that serves the queue.
  *
@@ -129,6 +151,23 @@ uint16_t vmq_backend_tx_burst(struct vmq_backend *backend, struct rte_mbuf **pac
  */
 uint16_t vmq_backend_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n);
+
+/**
+ * A descriptor that becomes readable when the other end has sent something while interrupts
+ * are on, or has come. It lives as long as the backend. Any thread.
+ *
+ * @return -1: the backend has no interrupts.
+ */
+int vmq_backend_interrupt_fd(const struct vmq_backend *backend);
+
+/**
+ * Switch interrupts on, or off again. The worker that serves the queue; after switching
+ * them on it receives once more before it waits, since what came before raises none.
+ *
+ * @return 0, or -EAGAIN: no waiting now, it is to be received from; -ENOTSUP: this other
+ *   end raises none.
+ */
+int vmq_backend_interrupt(struct vmq_backend *backend, bool on);
 
 /** Does the other end send anything at all? */
 bool vmq_backend_receives(const struct vmq_backend *backend);

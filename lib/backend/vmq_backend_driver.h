@@ -23,16 +23,21 @@ struct vmq_backend_ops {
 	/** Fill in the zeroed structure. On failure leave nothing behind. @return 0 or -errno */
 	int (*open)(struct vmq_backend *backend, const struct vmq_backend_params *params,
 		struct vmq_error *err);
+	/** See vmq_backend_quiesce(). NULL: draining never waits. */
+	bool (*quiesce)(struct vmq_backend *backend);
 	/** See vmq_backend_drain(); called once, before close. May be NULL, as close may. */
 	int (*drain)(struct vmq_backend *backend, struct vmq_error *err);
 	/** Give everything back; the structure itself is the caller's. */
 	void (*close)(struct vmq_backend *backend);
 	/** See vmq_backend_tx_burst(); n is never more than VMQ_BURST. */
-	uint16_t (*tx_burst)(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
+	vmq_backend_tx_fn *tx_burst;
 	/** See vmq_backend_rx_burst(); n is never more than VMQ_BURST. NULL: never receives. */
 	uint16_t (*rx_burst)(struct vmq_backend *backend, struct rte_mempool *pool,
 		struct rte_mbuf **packets, uint16_t n);
-	/** See vmq_backend_link_get(); link is zeroed. NULL: always up. Any thread. */
+	/** See vmq_backend_interrupt_fd(), vmq_backend_interrupt(). Both NULL: none. */
+	int (*interrupt_fd)(const struct vmq_backend *backend);
+	int (*interrupt)(struct vmq_backend *backend, bool on);
+	/** See vmq_backend_link_get(); link is zeroed, without a node. NULL: always up. Any thread. */
 	void (*link_get)(const struct vmq_backend *backend, struct vmq_backend_link *link);
 	/** May be NULL: nothing fails, nothing waits. Any thread. */
 	void (*stats_get)(const struct vmq_backend *backend, struct vmq_backend_stats *stats);

@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
-#include "unit.h"
+#include "vm_bed.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -17,7 +17,10 @@
 
 #include <vmq_backend.h>
 
-/* The sockets of vhost-user backends; what goes over them is tested with VMs (tests/vm). */
+/*
+ * The sockets of vhost-user backends, and what is counted of VMs' rings; what goes over them is
+ * tested with VMs (tests/vm).
+ */
 
 #define BUFFERS 256
 
@@ -287,6 +290,59 @@ a_connection_that_hangs_does_not_hold_up_the_end(void **state)
 	close(fd);
 }
 
+static uint64_t
+malformed(const struct vm_bed *bed)
+{
+	struct vmq_backend_stats stats;
+
+	vmq_backend_stats_get(bed->backend, &stats);
+	return stats.malformed;
+}
+
+/* The first one of all, one after others, some in a row. */
+static void
+each_frame_of_a_split_ring_that_librte_vhost_drops_is_counted(void **state)
+{
+	struct vm_bed *bed = vm_bed_make(false);
+
+	(void)state;
+	vm_bed_send_too_long(bed);
+	assert_int_equal(vm_bed_receive(bed), 0);
+	assert_int_equal(malformed(bed), 1);
+	assert_int_equal(vm_bed_send(bed, 5), 5);
+	vm_bed_send_too_long(bed);
+	assert_int_equal(vm_bed_send(bed, 3), 3);
+	assert_int_equal(vm_bed_receive(bed), 5);
+	assert_int_equal(malformed(bed), 2);
+	assert_int_equal(vm_bed_receive(bed), 3);
+	assert_int_equal(vm_bed_receive(bed), 0);
+	assert_int_equal(malformed(bed), 2);
+	vm_bed_send_too_long(bed);
+	vm_bed_send_too_long(bed);
+	assert_int_equal(vm_bed_receive(bed) + vm_bed_receive(bed), 0);
+	assert_int_equal(malformed(bed), 4);
+	vm_bed_free(bed);
+}
+
+static void
+a_frame_of_a_packed_ring_that_librte_vhost_drops_is_counted_if_it_comes_alone(void **state)
+{
+	struct vm_bed *bed = vm_bed_make(true);
+
+	(void)state;
+	vm_bed_send_too_long(bed);
+	assert_int_equal(vm_bed_receive(bed), 0);
+	assert_int_equal(malformed(bed), 1);
+	assert_int_equal(vm_bed_send(bed, 5), 5);
+	assert_int_equal(vm_bed_receive(bed), 5);
+	assert_int_equal(vm_bed_receive(bed), 0);
+	assert_int_equal(malformed(bed), 1);
+	vm_bed_send_too_long(bed);
+	assert_int_equal(vm_bed_receive(bed), 0);
+	assert_int_equal(malformed(bed), 2);
+	vm_bed_free(bed);
+}
+
 int
 main(void)
 {
@@ -300,6 +356,11 @@ main(void)
 		WITH_PATH(while_nobody_is_there_packets_are_counted_and_come_home),
 		WITH_PATH(the_link_says_why_nobody_is_there),
 		WITH_PATH(a_connection_that_hangs_does_not_hold_up_the_end),
+		cmocka_unit_test_teardown(each_frame_of_a_split_ring_that_librte_vhost_drops_is_counted,
+			vm_bed_abandon),
+		cmocka_unit_test_teardown(
+			a_frame_of_a_packed_ring_that_librte_vhost_drops_is_counted_if_it_comes_alone,
+			vm_bed_abandon),
 	};
 
 	return cmocka_run_group_tests_name("vhost", tests, unit_start, unit_stop);
