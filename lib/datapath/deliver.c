@@ -10,17 +10,6 @@
 /* Bursts that one turn takes out of one queue's backlog: no VM gets all the time. */
 #define SERVE_BURSTS_MAX 4
 
-static uint64_t
-bytes_of(struct rte_mbuf *const *packets, uint16_t n)
-{
-	uint64_t bytes = 0;
-	uint16_t i;
-
-	for (i = 0; i < n; i++)
-		bytes += packets[i]->pkt_len;
-	return bytes;
-}
-
 /* What the backend has taken is its own: it is copied before, and forgotten if it is not. */
 static __rte_noinline uint16_t
 hand_over_tapped(struct vmq_dp_queue *queue, const struct vmq_dp_tap *tap,
@@ -30,7 +19,7 @@ hand_over_tapped(struct vmq_dp_queue *queue, const struct vmq_dp_tap *tap,
 	uint16_t sent;
 
 	tap_before(tap, &burst, packets, n);
-	sent = vmq_backend_tx_burst(queue->backend, packets, n);
+	sent = queue->tx_burst(queue->backend, packets, n);
 	tap_after(&burst, sent);
 	return sent;
 }
@@ -43,14 +32,14 @@ give(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t
 	uint16_t sent;
 
 	if (likely(tap == NULL))
-		sent = vmq_backend_tx_burst(queue->backend, packets, n);
+		sent = queue->tx_burst(queue->backend, packets, n);
 	else
 		sent = hand_over_tapped(queue, tap, packets, n);
 	if (sent > 0) {
 		vmq_counter_add(&queue->bursts, 1);
 		vmq_counter_add(&queue->delivered, sent);
 		vmq_counter_add(&queue->delivered_bytes,
-			bytes - bytes_of(packets + sent, n - sent));
+			bytes - vmq_packets_bytes(packets + sent, n - sent));
 	}
 	return sent;
 }
@@ -64,7 +53,7 @@ drop(struct vmq_dp_queue *queue, enum vmq_drop reason, vmq_counter_t *counter,
 	vmq_counter_add(counter, n);
 	if (unlikely(tap != NULL))
 		tap_drop(tap, reason, packets, n);
-	rte_pktmbuf_free_bulk(packets, n);
+	vmq_packets_free(packets, n);
 }
 
 /* Hand over what the queue's rate lets pass, and drop the rest. Returns how many went. */
@@ -84,10 +73,10 @@ hand_over_limited(struct vmq_dp_queue *queue, struct rate *rate, struct rte_mbuf
 			done++;
 			continue;
 		}
-		sent = give(queue, packets + done, m, bytes_of(packets + done, m));
+		sent = give(queue, packets + done, m, vmq_packets_bytes(packets + done, m));
 		done += sent;
 		if (sent < m) {
-			rate_give_back(rate, bytes_of(packets + done, m - sent));
+			rate_give_back(rate, vmq_packets_bytes(packets + done, m - sent));
 			break;
 		}
 	}
@@ -162,7 +151,7 @@ copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **pa
 		else if (unlikely(queue_tap(queue) != NULL))
 			tap_drop(queue_tap(queue), VMQ_DROP_NO_BUFFER, &packets[i], 1);
 	}
-	rte_pktmbuf_free_bulk(packets, n);
+	vmq_packets_free(packets, n);
 	vmq_counter_add(&inlet->no_buffer, n - copied);
 	for (i = 0; i < copied; i++)
 		packets[i] = copies[i];
@@ -272,42 +261,85 @@ is_served_here(const struct vmq_dp_queue *queue, const struct worker *worker)
 	}
 }
 
+/* What the backend did not take waits, in the queue's own memory. */
+static __rte_noinline void
+keep_rest(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, bool own,
+	struct worker *worker)
+{
+	if (!own)
+		n = take_in(queue, &queue->inlets[worker->number], packets, n);
+	if (n > 0)
+		keep(queue, packets, n, worker);
+}
+
+/* Anything may be the matter with the queue. */
+static __rte_noinline void
+deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker)
+{
+	struct inlet *inlet = &queue->inlets[worker->number];
+	const bool at_once = is_served_here(queue, worker) && !queue_has_backlog(queue);
+	bool own = false;
+	uint16_t sent = 0;
+
+	vmq_counter_add(&inlet->received, n);
+	vmq_counter_add(&inlet->received_bytes, vmq_packets_bytes(packets, n));
+	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
+		return;
+	}
+	/* A backend that holds packets gets them from the queue's own memory. */
+	if (!at_once || queue->backend_holds) {
+		n = take_in(queue, inlet, packets, n);
+		own = true;
+	}
+	if (at_once && n > 0) {
+		profile_enter(worker, VMQ_STAGE_DELIVER);
+		sent = hand_over(queue, packets, n, vmq_packets_bytes(packets, n));
+		profile_enter(worker, VMQ_STAGE_ACCOUNT);
+	}
+	if (sent < n)
+		keep_rest(queue, packets + sent, (uint16_t)(n - sent), own, worker);
+}
+
+/* Is all that may be the matter with a queue not so? What one sees of it at a glance. */
+static inline bool
+is_plain(const struct vmq_dp_queue *queue, const struct worker *worker)
+{
+	return queue_tap(queue) == NULL &&
+		atomic_load_explicit(&queue->to_vm, memory_order_acquire) == NULL &&
+		queue_is_served_by(queue, VMQ_SERVE_SOURCE) &&
+		queue->source_worker == worker->number &&
+		atomic_load_explicit(&queue->running, memory_order_relaxed) &&
+		!atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
+		!queue->backend_holds;
+}
+
 void
 queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
 	struct inlet *inlet = &queue->inlets[worker->number];
-	uint64_t bytes = bytes_of(packets, n);
-	bool at_once = is_served_here(queue, worker) && !queue_has_backlog(queue);
-	bool own = false;
-	uint16_t sent = 0;
+	uint64_t bytes;
+	uint16_t sent;
 
+	if (unlikely(!is_plain(queue, worker))) {
+		deliver_carefully(queue, packets, n, worker);
+		return;
+	}
+	bytes = vmq_packets_bytes(packets, n);
 	vmq_counter_add(&inlet->received, n);
 	vmq_counter_add(&inlet->received_bytes, bytes);
-	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
-		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
-		return;
-	}
-
-	/* A backend that holds packets gets them from the queue's own memory. */
-	if (!at_once || queue->backend_holds) {
-		n = take_in(queue, inlet, packets, n);
-		bytes = bytes_of(packets, n);
-		own = true;
-	}
-	if (at_once && n > 0) {
-		profile_enter(worker, VMQ_STAGE_DELIVER);
-		sent = hand_over(queue, packets, n, bytes);
-		profile_enter(worker, VMQ_STAGE_ACCOUNT);
-	}
-	if (likely(sent == n))
-		return;
-	packets += sent;
-	n -= sent;
-	if (!own)
-		n = take_in(queue, inlet, packets, n);
-	if (n > 0)
-		keep(queue, packets, n, worker);
+	profile_enter(worker, VMQ_STAGE_DELIVER);
+	sent = queue->tx_burst(queue->backend, packets, n);
+	profile_enter(worker, VMQ_STAGE_ACCOUNT);
+	if (unlikely(sent < n))
+		bytes -= vmq_packets_bytes(packets + sent, n - sent);
+	vmq_counter_add(&queue->bursts, sent > 0);
+	vmq_counter_add(&queue->delivered, sent);
+	vmq_counter_add(&queue->delivered_bytes, bytes);
+	if (unlikely(sent < n))
+		keep_rest(queue, packets + sent, n - sent, false, worker);
 }
 
 void
@@ -319,7 +351,7 @@ queue_hold(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	unsigned int held;
 
 	vmq_counter_add(&inlet->received, n);
-	vmq_counter_add(&inlet->received_bytes, bytes_of(packets, n));
+	vmq_counter_add(&inlet->received_bytes, vmq_packets_bytes(packets, n));
 	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
 		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;
@@ -417,7 +449,7 @@ queue_serve(struct vmq_dp_queue *queue)
 		if (n == 0)
 			break;
 		head = queue->head + queue->first_head;
-		sent = hand_over(queue, head, n, bytes_of(head, n));
+		sent = hand_over(queue, head, n, vmq_packets_bytes(head, n));
 		advance_head(queue, sent);
 		done += sent;
 		if (sent < n)

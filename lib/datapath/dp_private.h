@@ -14,159 +14,13 @@
 #include <sys/queue.h>
 
 #include <rte_cycles.h>
-#include <rte_epoll.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-#include <rte_meter.h>
 #include <rte_rcu_qsbr.h>
-#include <rte_ring.h>
 #include <rte_spinlock.h>
 
+#include "dp_queue.h"
 #include "vmq_datapath.h"
-
-/*
- * What one worker has brought to a queue. The source's worker brings what it receives;
- * any worker brings what another VM sends.
- */
-struct inlet {
-	vmq_counter_t received;
-	vmq_counter_t received_bytes;
-	vmq_counter_t no_buffer;
-	vmq_counter_t no_headroom;
-	vmq_counter_t stopped; /* dropped before the backlog */
-} __rte_cache_aligned;
-
-struct tap_ring;
-
-/* Where a thread writes into a tap. */
-struct tap_writer {
-	struct tap_ring *ring; /* NULL: nowhere */
-	uint64_t head;
-	uint64_t lost;
-	uint64_t time_ns;
-	uint64_t begun; /* TSC */
-};
-
-/* A burst on its way to a backend, which may take a part of it only. */
-struct tap_burst {
-	struct tap_writer writer;
-	uint64_t heads[VMQ_BURST];
-	uint64_t lost[VMQ_BURST];
-};
-
-/* A limit. Written by control before it is published, by the serving worker after. */
-struct rate {
-	struct rte_meter_srtcm_profile profile;
-	struct rte_meter_srtcm meter;
-};
-
-/* May a frame of that length pass now (TSC)? */
-static inline bool
-rate_passes(struct rate *rate, uint64_t now, uint32_t bytes)
-{
-	return rte_meter_srtcm_color_blind_check(&rate->meter, &rate->profile, now, bytes) ==
-		RTE_COLOR_GREEN;
-}
-
-/* A frame that had passed did not go: it may pass another time. */
-static inline void
-rate_give_back(struct rate *rate, uint64_t bytes)
-{
-	rate->meter.tc = RTE_MIN(rate->meter.tc + bytes, rate->profile.cbs);
-}
-
-struct vmq_dp_queue {
-	/* Read only after creation, but for running, serve, worker and tap. */
-	struct vmq_backend *backend;
-	_Atomic(struct rte_mempool *) pool; /* control: wo; workers: ro */
-	/* workers with an inlet: producers; serving worker: consumer */
-	struct rte_ring *backlog;
-	struct sender *sender; /* NULL: its backend receives nothing */
-	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; workers: ro. NULL: nobody looks on. */
-	_Atomic(struct rate *) to_vm; /* control: wo; serving worker: ro. NULL: no limit. */
-	_Atomic bool running; /* control: wo; workers: ro */
-	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
-	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
-	_Atomic bool waited; /* workers: packets have waited in the backlog, now or once */
-	bool backend_holds;
-	_Atomic bool received_into_pool; /* control: wo; workers: ro */
-	uint16_t id;
-	uint16_t source_worker;
-	uint16_t n_inlets;
-	/* control: wo; workers: ro. Who receives into pool; and NULL: nothing is held. */
-	_Atomic uint16_t receiver;
-	_Atomic uint32_t reserve;
-	_Atomic(struct hold *) hold;
-
-	/* serving worker; control once no worker uses the queue */
-	vmq_counter_t delivered __rte_cache_aligned;
-	vmq_counter_t delivered_bytes;
-	vmq_counter_t bursts;
-	vmq_counter_t stopped_here; /* dropped at the backlog's end */
-	vmq_counter_t rate_limited;
-	_Atomic uint16_t n_head; /* packets taken out of the backlog and not delivered */
-	uint16_t first_head;
-	struct rte_mbuf *head[VMQ_BURST];
-
-	/* source's worker, rarely */
-	bool in_backlogged __rte_cache_aligned; /* linked in worker.backlogged */
-	SLIST_ENTRY(vmq_dp_queue) backlogged;
-
-	/* Any worker sets it and links the queue; the source's worker takes it back. */
-	_Atomic bool rung __rte_cache_aligned;
-	struct vmq_dp_queue *next_rung;
-
-	struct inlet inlets[]; /* by number of the worker */
-} __rte_cache_aligned;
-
-/*
- * Packets that one side brings wait here, in the queue's memory, until the other side has
- * brought all that came before them.
- */
-struct hold {
-	enum vmq_hold side;
-	_Atomic bool released; /* control: wo; workers: ro */
-	_Atomic bool closing; /* control: wo; workers: ro. Was empty: nothing more comes in. */
-	/* that side's worker: producer; serving worker: consumer */
-	struct rte_ring ring; /* with its memory behind it */
-};
-
-/* How far a ring of the NIC has been emptied. */
-struct drain {
-	vmq_counter_t received;
-	vmq_counter_t shorts; /* looks that found less than there was room for */
-};
-
-/* What a queue's VM sends: all of it the serving worker's, unless a comment says otherwise. */
-struct sender {
-	/* Read only after creation, but for anti_spoof. */
-	struct vmq_dp_uplink *uplink;
-	struct rte_mempool *pool; /* its Xmit pool */
-	_Atomic bool anti_spoof; /* control: wo; worker: ro */
-	_Atomic(struct rate *) from_vm; /* control: wo; worker: ro. NULL: no limit. */
-	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; worker: ro. Its queue's. */
-
-	/* The queue's place in a view, found once for each view. */
-	uint64_t view_id;
-	uint16_t index;
-
-	uint16_t n_head; /* checked, and not delivered yet */
-	uint16_t first_head;
-	uint16_t n_wire; /* what the port has not taken yet */
-	uint16_t first_wire;
-	uint64_t wire_since; /* TSC; when the port last took something */
-	struct rte_mbuf *head[VMQ_BURST];
-	struct rte_mbuf *wire[VMQ_BURST];
-
-	vmq_counter_t received __rte_cache_aligned;
-	vmq_counter_t received_bytes;
-	vmq_counter_t sent;
-	vmq_counter_t sent_bytes;
-	vmq_counter_t local;
-	vmq_counter_t local_bytes;
-	vmq_counter_t copies;
-	vmq_counter_t drops[VMQ_TX_DROP_COUNT];
-} __rte_cache_aligned;
 
 /* A Tx queue of the port, and the worker or workers that use it. */
 struct tx_queue {
@@ -183,8 +37,15 @@ struct vmq_dp_uplink {
 	uint32_t mtu;
 	struct vmq_dp_source *source; /* whose view says who is where */
 
+	_Atomic bool off; /* control: wo; workers: ro. Its port is not to be used. */
 	_Atomic uint32_t clean; /* control: wo; workers: ro. The last clean-up asked for. */
 	struct tx_queue tx_queues[];
+};
+
+/* How far a ring of the NIC has been emptied, counted once its packets were delivered. */
+struct drain {
+	vmq_counter_t received;
+	vmq_counter_t shorts; /* looks that found less than there was room for */
 };
 
 struct vmq_dp_source {
@@ -195,11 +56,13 @@ struct vmq_dp_source {
 	struct rte_mempool *pool;
 	/* control: wo; worker: ro */
 	_Atomic(struct vmq_dp_view *) view;
+	_Atomic(struct vmq_dp_census *) census; /* NULL: nobody wants to know */
 
 	/* its worker */
 	struct drain drain __rte_cache_aligned;
 	struct vmq_dp_view *seen; /* what gathered packets go by */
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
+	uint32_t undelivered; /* packets received that drain does not count yet */
 	uint32_t n_dirty;
 	uint16_t dirty[VMQ_GATHER_MAX]; /* indices in seen of queues with something gathered */
 } __rte_cache_aligned;
@@ -216,6 +79,7 @@ struct vmq_dp_hw {
 	uint16_t rx_queue;
 	uint16_t n_rx_queues;
 	bool replicates;
+	_Atomic(struct vmq_dp_census *) census; /* control: wo; worker: ro. NULL: none. */
 
 	/* its worker */
 	uint64_t seen __rte_cache_aligned; /* id of the view that own is of */
@@ -299,6 +163,8 @@ struct worker {
 	_Atomic enum fallback fallback; /* worker: wo */
 	bool connected; /* the interrupts of its sources wake it */
 	bool armed; /* they are switched on */
+	uint64_t no_wait_until; /* TSC: no interrupt is waited for before */
+	bool backends_connected; /* those of the backends too, all of them */
 	struct rte_epoll_event wake_event;
 	struct profile profile;
 	/* Queues served here for sources of this worker, with something in the backlog. */
@@ -381,6 +247,11 @@ uint16_t hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker);
 /* A worker goes, or its work changes: let go of what it has of the slot's memory. */
 void hw_source_leave(struct vmq_dp_hw *hw);
 
+/* census.c: count a burst; and only what hardware should have put elsewhere. */
+void census_count(struct vmq_dp_census *census, struct rte_mbuf *const *packets, uint16_t n);
+void census_count_claimed(struct vmq_dp_census *census, const struct vmq_dp_view *view,
+	struct rte_mbuf *const *packets, const struct vmq_class *classes, uint16_t n);
+
 /* Deliver whatever a source has gathered. */
 void source_flush(struct vmq_dp_source *source, struct worker *worker);
 
@@ -406,10 +277,13 @@ void drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet,
 uint16_t queue_serve(struct vmq_dp_queue *queue);
 
 /*
- * Take what a queue's VM has sent, a bounded amount, check it, and deliver it to other
- * queues and to the wire. Returns how many packets were taken. Called by the serving worker.
+ * Take what the VMs of queues have sent, a bounded amount of each, check it, and deliver it
+ * to other queues and to the wire. While the worker is busy receiving, a VM that sends
+ * nothing is not asked in each turn. Returns how many packets were taken. Called by the
+ * serving worker.
  */
-uint16_t queue_transmit(struct vmq_dp_queue *queue, struct worker *worker);
+uint32_t queues_transmit(struct vmq_dp_queue *const *queues, uint16_t n, bool busy,
+	struct worker *worker);
 
 /* Throw away what a queue has taken and not delivered yet, counted as stopped. */
 void sender_discard(struct sender *sender);
@@ -467,12 +341,6 @@ packet_fix_tag(struct rte_mbuf *packet, const struct vmq_class *class)
 	return true;
 }
 
-static inline bool
-queue_is_served_by(const struct vmq_dp_queue *queue, enum vmq_serve serve)
-{
-	return atomic_load_explicit(&queue->serve, memory_order_acquire) == serve;
-}
-
 /* Have the source's worker serve a queue's backlog. */
 static inline void
 queue_add_backlogged(struct vmq_dp_queue *queue, struct worker *worker)
@@ -507,50 +375,6 @@ queue_ring(struct vmq_dp_queue *queue, struct worker *source_worker)
 		worker_wake(source_worker);
 }
 
-/* What was held and may go now; NULL: nothing. */
-static inline struct hold *
-queue_released(const struct vmq_dp_queue *queue)
-{
-	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
-
-	return unlikely(hold != NULL) && atomic_load_explicit(&hold->released,
-		memory_order_acquire) ? hold : NULL;
-}
-
-/*
- * Do packets of a side have to wait in the hold? Until it is released, and then until all
- * before them have left it.
- */
-static inline bool
-queue_is_held(const struct vmq_dp_queue *queue, enum vmq_hold side)
-{
-	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
-
-	return unlikely(hold != NULL) && hold->side == side &&
-		!atomic_load_explicit(&hold->closing, memory_order_acquire) &&
-		(!atomic_load_explicit(&hold->released, memory_order_acquire) ||
-			!rte_ring_empty(&hold->ring));
-}
-
-/* Is there something that was held and may go now? */
-static inline bool
-has_released(const struct vmq_dp_queue *queue)
-{
-	const struct hold *hold = queue_released(queue);
-
-	return unlikely(hold != NULL) && !rte_ring_empty(&hold->ring);
-}
-
-/* Is anything waiting? Exact for the serving worker. */
-static inline bool
-queue_has_backlog(const struct vmq_dp_queue *queue)
-{
-	/* Most queues never have: spare them the ring's two cache lines. */
-	return atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
-		(atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
-			!rte_ring_empty(queue->backlog) || has_released(queue));
-}
-
 /*
  * Has the ring been empty since the mark, or has all that can have been in it come out? Two
  * looks: the first may have begun before the mark.
@@ -558,14 +382,18 @@ queue_has_backlog(const struct vmq_dp_queue *queue)
 static inline bool
 drain_is_done(const struct drain *drain, const struct vmq_dp_mark *mark, uint32_t ring)
 {
-	return vmq_counter_get(&drain->shorts) >= mark->shorts + 2 ||
+	const bool done = vmq_counter_get(&drain->shorts) >= mark->shorts + 2 ||
 		vmq_counter_get(&drain->received) - mark->received >= ring + VMQ_BURST;
+
+	atomic_thread_fence(memory_order_acquire);
+	return done;
 }
 
-/* A worker has looked into the NIC's ring. */
+/* A worker has looked into the NIC's ring, and has delivered, or kept, all it found there. */
 static inline void
-drain_count(struct drain *drain, uint16_t n, bool is_short)
+drain_count(struct drain *drain, uint32_t n, bool is_short)
 {
+	atomic_thread_fence(memory_order_release);
 	vmq_counter_add(&drain->received, n);
 	vmq_counter_add(&drain->shorts, is_short);
 }
@@ -580,12 +408,6 @@ void tap_drop(const struct vmq_dp_tap *tap, enum vmq_drop reason, struct rte_mbu
 	uint16_t n);
 void tap_tx_drop(const struct vmq_dp_tap *tap, enum vmq_tx_drop reason,
 	struct rte_mbuf *const *packets, uint16_t n);
-
-static inline const struct vmq_dp_tap *
-queue_tap(const struct vmq_dp_queue *queue)
-{
-	return atomic_load_explicit(&queue->tap, memory_order_acquire);
-}
 
 /* Begin a grace period, and wake who sleeps. Returns its token. */
 uint64_t begin_grace_period(struct vmq_datapath *dp);

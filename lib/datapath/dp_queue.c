@@ -86,7 +86,7 @@ create_sender(const struct vmq_dp_queue_params *params)
 		params->socket_id);
 	if (sender == NULL)
 		return NULL;
-	sender->pool = params->xmit_pool;
+	atomic_store(&sender->pool, params->xmit_pool);
 	atomic_store(&sender->anti_spoof, params->anti_spoof);
 	return sender;
 }
@@ -118,6 +118,7 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 	}
 	queue->id = params->id;
 	queue->backend = params->backend;
+	queue->tx_burst = vmq_backend_tx_function(params->backend);
 	queue->backend_holds = vmq_backend_holds(params->backend);
 	atomic_store(&queue->pool, params->pool);
 	atomic_store(&queue->receiver, params->receiver);
@@ -160,6 +161,12 @@ vmq_dp_queue_set_pool(struct vmq_dp_queue *queue, struct rte_mempool *pool, bool
 	atomic_store(&queue->reserve, reserve);
 	atomic_store(&queue->received_into_pool, received_into);
 	atomic_store(&queue->pool, pool);
+}
+
+void
+vmq_dp_queue_set_xmit_pool(struct vmq_dp_queue *queue, struct rte_mempool *pool)
+{
+	atomic_store(&queue->sender->pool, pool);
 }
 
 void

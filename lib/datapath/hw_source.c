@@ -60,6 +60,40 @@ vmq_dp_hw_stats_get(const struct vmq_dp_hw *hw, struct vmq_dp_hw_stats *stats)
 	stats->stale = vmq_counter_get(&hw->stale);
 }
 
+/* Deliver packets of one queue that have their tags where it wants them. */
+static inline void
+deliver_fixed(struct vmq_dp_hw *hw, struct vmq_dp_queue *queue, struct rte_mbuf **packets,
+	uint16_t n, struct worker *worker)
+{
+	profile_enter(worker, VMQ_STAGE_ACCOUNT);
+	if (unlikely(worker->profile.on)) {
+		vmq_counter_add(&worker->profile.delivered, n);
+		vmq_counter_add(&worker->profile.bursts, 1);
+	}
+	if (unlikely(queue_is_held(queue, VMQ_HOLD_HARDWARE)) && hw->own == queue)
+		queue_hold(queue, packets, n, worker);
+	else
+		queue_deliver(queue, packets, n, worker);
+}
+
+/* Frames of the VM's own MAC and VLAN, as most are: how many of the first ones. */
+static inline uint16_t
+deliver_tagged(struct vmq_dp_hw *hw, const struct vmq_dp_view_slot *slot,
+	struct rte_mbuf **packets, uint16_t n, struct worker *worker)
+{
+	const uint16_t sure = vmq_exact_tagged(&slot->exact, packets, n);
+	uint16_t i;
+
+	if (sure == 0)
+		return 0;
+	profile_enter(worker, VMQ_STAGE_GATHER);
+	for (i = 0; i < sure && !slot->exact.keep_tags; i++)
+		vmq_tag_strip(packets[i]);
+	vmq_counter_add(&hw->confirmed, sure);
+	deliver_fixed(hw, slot->queue, packets, sure, worker);
+	return sure;
+}
+
 /* Deliver packets of one queue, with their tags where it wants them. */
 static void
 deliver_run(struct vmq_dp_hw *hw, struct vmq_dp_queue *queue, struct rte_mbuf **packets,
@@ -67,6 +101,7 @@ deliver_run(struct vmq_dp_hw *hw, struct vmq_dp_queue *queue, struct rte_mbuf **
 {
 	uint16_t i, fixed = 0;
 
+	profile_enter(worker, VMQ_STAGE_GATHER);
 	for (i = 0; i < n; i++) {
 		if (likely(classes[i].tag == VMQ_TAG_LEAVE ||
 			packet_fix_tag(packets[i], &classes[i])))
@@ -74,12 +109,8 @@ deliver_run(struct vmq_dp_hw *hw, struct vmq_dp_queue *queue, struct rte_mbuf **
 		else
 			drop_no_headroom(queue, &queue->inlets[worker->number], packets[i]);
 	}
-	if (fixed == 0)
-		return;
-	if (unlikely(queue_is_held(queue, VMQ_HOLD_HARDWARE)) && hw->own == queue)
-		queue_hold(queue, packets, fixed, worker);
-	else
-		queue_deliver(queue, packets, fixed, worker);
+	if (fixed > 0)
+		deliver_fixed(hw, queue, packets, fixed, worker);
 }
 
 /* Let go of packets that nobody is to have. */
@@ -147,18 +178,28 @@ poll_ring(struct vmq_dp_hw *hw, struct vmq_dp_view *view, uint16_t rx_queue,
 	const struct vmq_dp_view_slot *slot = &view->slots[hw->slot];
 	struct vmq_class classes[VMQ_BURST];
 	struct rte_mbuf *packets[VMQ_BURST];
-	uint16_t n, sure;
+	struct vmq_dp_census *census;
+	uint16_t n, sure, more;
 
+	profile_enter(worker, VMQ_STAGE_RECEIVE);
 	n = rte_eth_rx_burst(hw->port_id, rx_queue, packets, VMQ_BURST);
+	profile_enter(worker, VMQ_STAGE_CLASSIFY);
 	if (n == 0)
 		return 0;
 	vmq_counter_add(&worker->bursts, 1);
 	vmq_counter_add(&hw->received, n);
-	sure = vmq_exact_lookup(&slot->exact, packets, n, classes);
-	if (sure > 0) {
-		vmq_counter_add(&hw->confirmed, sure);
-		deliver_run(hw, slot->queue, packets, classes, sure, worker);
+	census = atomic_load_explicit(&hw->census, memory_order_acquire);
+	if (unlikely(census != NULL))
+		census_count(census, packets, n);
+	sure = deliver_tagged(hw, slot, packets, n, worker);
+	if (likely(sure == n))
+		return n;
+	more = vmq_exact_lookup(&slot->exact, packets + sure, (uint16_t)(n - sure), classes);
+	if (more > 0) {
+		vmq_counter_add(&hw->confirmed, more);
+		deliver_run(hw, slot->queue, packets + sure, classes, more, worker);
 	}
+	sure += more;
 	if (unlikely(sure < n))
 		sort_out(hw, view, packets + sure, (uint16_t)(n - sure), worker);
 	return n;
@@ -190,6 +231,7 @@ hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker)
 		full |= n == VMQ_BURST;
 		done += n;
 	}
+	profile_enter(worker, VMQ_STAGE_OTHER);
 	drain_count(&hw->drain, done, !full);
 	return done;
 }

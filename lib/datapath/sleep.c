@@ -36,6 +36,12 @@
  * lost can do.
  */
 #define INTERRUPT_WAIT_MS 5000
+/*
+ * After an interrupt no other one is waited for until this time has passed without work:
+ * with net_tap packets can be received only once a signal has been handled, by a thread that
+ * may run later than the worker that was woken.
+ */
+#define AFTER_INTERRUPT_MS 20
 /* Interrupts that one wake-up takes note of; the others wake the worker again. */
 #define EVENTS_MAX 16
 
@@ -130,7 +136,7 @@ fallback_text(enum fallback fallback)
 	case FALLBACK_PORT:
 		return "a port of this worker has no receive interrupts";
 	case FALLBACK_BACKEND:
-		return "a backend of this worker is received from and has no interrupts";
+		return "a backend of this worker is received from and raises no interrupts";
 	case FALLBACK_HARDWARE:
 		return "this worker polls hardware queues, whose interrupts are not used yet";
 	case FALLBACK_OTHERS:
@@ -140,12 +146,17 @@ fallback_text(enum fallback fallback)
 	}
 }
 
-/* Switch the interrupts of a worker's sources on or off. */
-static void
+/*
+ * Switch the interrupts of a worker's sources and backends on or off. Returns false if a
+ * backend cannot be waited for now: set_fallback() says why, unless it soon can.
+ */
+static bool
 arm(struct worker *worker, const struct work *work, bool on)
 {
 	const struct vmq_dp_source *source;
+	bool all = true;
 	uint16_t i;
+	int ret;
 
 	worker->armed = on;
 	for (i = 0; i < work->n_sources; i++) {
@@ -156,6 +167,32 @@ arm(struct worker *worker, const struct work *work, bool on)
 		else
 			rte_eth_dev_rx_intr_disable(source->port_id, source->rx_queue);
 	}
+	for (i = 0; i < work->n_senders; i++) {
+		ret = vmq_backend_interrupt(work->senders[i]->backend, on);
+		all &= ret == 0;
+		if (on && ret == -ENOTSUP)
+			set_fallback(worker, FALLBACK_BACKEND);
+	}
+	return all;
+}
+
+/* Put the interrupts of n backends into this thread's epoll, or take them out. */
+static uint16_t
+connect_backends(const struct worker *worker, const struct work *work, uint16_t n, int op)
+{
+	struct sender *sender;
+	uint16_t i;
+	int fd;
+
+	for (i = 0; i < n; i++) {
+		fd = vmq_backend_interrupt_fd(work->senders[i]->backend);
+		sender = work->senders[i]->sender;
+		if (op == EPOLL_CTL_ADD)
+			sender->event.epdata.event = EPOLLIN;
+		if (fd < 0 || rte_epoll_ctl(worker->epoll_fd, op, fd, &sender->event) < 0)
+			break;
+	}
+	return i;
 }
 
 static int
@@ -206,15 +243,24 @@ sleep_leave(struct worker *worker, const struct work *work)
 			arm(worker, work, false);
 		disconnect(worker, work, work->n_sources);
 	}
+	if (worker->backends_connected)
+		connect_backends(worker, work, work->n_senders, EPOLL_CTL_DEL);
+	worker->backends_connected = false;
 	worker->connected = false;
 }
 
 void
 sleep_enter(struct worker *worker, const struct work *work)
 {
+	uint16_t n;
+
 	if (worker->mode != VMQ_WORKER_INTERRUPT)
 		return;
 	worker->connected = connect_all(worker, work);
+	n = connect_backends(worker, work, work->n_senders, EPOLL_CTL_ADD);
+	worker->backends_connected = n == work->n_senders;
+	if (!worker->backends_connected)
+		connect_backends(worker, work, n, EPOLL_CTL_DEL);
 	set_fallback(worker, worker->connected ? FALLBACK_NONE : FALLBACK_PORT);
 }
 
@@ -245,43 +291,67 @@ find_fallback(const struct worker *worker, const struct work *work)
 		return FALLBACK_OTHERS;
 	if (work->n_hw > 0)
 		return FALLBACK_HARDWARE;
-	if (work->n_senders > 0)
+	if (!worker->backends_connected)
 		return FALLBACK_BACKEND;
 	return FALLBACK_NONE;
 }
 
-/* Wait for an interrupt. Returns false, and does not wait, the first time: see below. */
+/* Has a VM sent something that is not delivered yet? Nothing raises an interrupt for that. */
 static bool
+is_sending(const struct work *work)
+{
+	uint16_t i;
+
+	for (i = 0; i < work->n_senders; i++)
+		if (work->senders[i]->sender->n_head > 0 || work->senders[i]->sender->n_wire > 0)
+			return true;
+	return false;
+}
+
+static void
 wait_interrupt(struct worker *worker, const struct work *work)
 {
 	struct rte_epoll_event events[EVENTS_MAX];
 
-	/* What came just before the interrupt was on raises none: look once more. */
-	if (!worker->armed) {
-		arm(worker, work, true);
-		return false;
-	}
-	rte_epoll_wait(worker->epoll_fd, events, EVENTS_MAX, INTERRUPT_WAIT_MS);
+	if (rte_epoll_wait(worker->epoll_fd, events, EVENTS_MAX, INTERRUPT_WAIT_MS) > 0)
+		worker->no_wait_until = rte_rdtsc() +
+			AFTER_INTERRUPT_MS * US_PER_S / MS_PER_S * worker->cycles_per_us;
 	arm(worker, work, false);
 	forget_wake(worker);
-	return true;
+}
+
+/* May the worker wait for interrupts, and are they on? */
+static bool
+is_ready_to_wait(struct worker *worker, const struct work *work, bool *was_armed)
+{
+	enum fallback fallback;
+
+	/* What a backend did not take it may take at any moment, and says nothing. */
+	if (worker->mode != VMQ_WORKER_INTERRUPT || work == NULL ||
+		!SLIST_EMPTY(&worker->backlogged) || is_sending(work) ||
+		rte_rdtsc() < worker->no_wait_until)
+		return false;
+	fallback = find_fallback(worker, work);
+	set_fallback(worker, fallback);
+	*was_armed = worker->armed;
+	/* Again, also if they are on: a backend may have changed its mind. */
+	return fallback == FALLBACK_NONE && arm(worker, work, true);
 }
 
 bool
 sleep_idle(struct worker *worker, const struct work *work, uint64_t idle_cycles)
 {
 	const uint64_t idle_us = idle_cycles / worker->cycles_per_us;
-	enum fallback fallback;
+	bool was_armed = false;
 
 	if (worker->mode == VMQ_WORKER_POLL || idle_us < IDLE_PARTS * SLEEP_MIN_US)
 		return false;
-	/* What a backend did not take it may take at any moment, and says nothing. */
-	if (worker->mode == VMQ_WORKER_INTERRUPT && work != NULL &&
-		SLIST_EMPTY(&worker->backlogged)) {
-		fallback = find_fallback(worker, work);
-		set_fallback(worker, fallback);
-		if (fallback == FALLBACK_NONE)
-			return wait_interrupt(worker, work);
+	if (is_ready_to_wait(worker, work, &was_armed)) {
+		/* What came just before they were on raises none: look once more. */
+		if (!was_armed)
+			return false;
+		wait_interrupt(worker, work);
+		return true;
 	}
 	nap(worker, RTE_MIN(idle_us / IDLE_PARTS, (uint64_t)worker->max_sleep_us));
 	return true;

@@ -37,6 +37,20 @@ deliver(struct vmq_dp_view *view, uint16_t index, uint16_t n, struct worker *wor
 	profile_enter(worker, stage);
 }
 
+/* How many queues ahead of its turn what a delivery touches is asked for. */
+#define AHEAD 4
+
+static inline void
+fetch(const struct vmq_dp_view *view, uint16_t index, const struct worker *worker)
+{
+	const struct vmq_dp_queue *queue = view->queues[index];
+
+	rte_prefetch0(queue);
+	rte_prefetch0(&queue->delivered);
+	rte_prefetch0(&queue->inlets[worker->number]);
+	rte_prefetch0(view->gathered[index][0]);
+}
+
 void
 source_flush(struct vmq_dp_source *source, struct worker *worker)
 {
@@ -45,6 +59,8 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	uint32_t i;
 
 	for (i = 0; i < source->n_dirty; i++) {
+		if (i + AHEAD < source->n_dirty)
+			fetch(view, source->dirty[i + AHEAD], worker);
 		index = source->dirty[i];
 		n = view->n_gathered[index];
 		view->n_gathered[index] = 0;
@@ -55,9 +71,9 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	source->gather_polls = 0;
 }
 
-/* Gather a packet for a queue. */
-static void
-gather_one(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
+/* Put a packet to those of its queue; a full burst goes out at once. */
+static __rte_always_inline void
+put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
 	struct rte_mbuf *packet, struct worker *worker)
 {
 	uint16_t m = view->n_gathered[index];
@@ -81,7 +97,7 @@ gather_copy(void *arg, struct vmq_dp_view *view, uint16_t index, struct rte_mbuf
 
 	if (source->n_dirty >= RTE_DIM(source->dirty) - VMQ_BURST)
 		source_flush(source, worker);
-	gather_one(source, view, index, copy, worker);
+	put(source, view, index, copy, worker);
 }
 
 /*
@@ -97,13 +113,13 @@ flood_received(struct vmq_dp_source *source, const struct rte_mbuf *packet,
 		source->gather_polls = VMQ_GATHER_POLLS;
 }
 
-/* Gather packets for their queues; a full burst goes out at once. */
+/* Gather packets of which each is its own case. */
 static void
-gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq_class *classes,
-	uint16_t n, struct worker *worker)
+gather_mixed(struct vmq_dp_source *source, struct rte_mbuf **packets,
+	const struct vmq_class *classes, uint16_t n, struct worker *worker)
 {
 	struct vmq_dp_view *view = source->seen;
-	uint16_t index, i, m;
+	uint16_t index, i;
 
 	for (i = 0; i < n; i++) {
 		index = classes[i].index;
@@ -114,15 +130,31 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 				&view->queues[index]->inlets[worker->number], packets[i]);
 			continue;
 		}
-		m = view->n_gathered[index];
-		if (m == 0)
-			source->dirty[source->n_dirty++] = index;
-		view->gathered[index][m++] = packets[i];
-		if (m == VMQ_BURST) {
-			deliver(view, index, m, worker);
-			m = 0;
+		put(source, view, index, packets[i], worker);
+	}
+}
+
+/* Gather packets for their queues. */
+static inline void
+gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq_class *classes,
+	uint16_t n, enum vmq_burst_class common, struct worker *worker)
+{
+	struct vmq_dp_view *view = source->seen;
+	uint16_t i;
+
+	switch (common) {
+	case VMQ_BURST_STRIP:
+		for (i = 0; i < n; i++) {
+			vmq_tag_strip(packets[i]);
+			put(source, view, classes[i].index, packets[i], worker);
 		}
-		view->n_gathered[index] = (uint8_t)m;
+		break;
+	case VMQ_BURST_LEAVE:
+		for (i = 0; i < n; i++)
+			put(source, view, classes[i].index, packets[i], worker);
+		break;
+	default:
+		gather_mixed(source, packets, classes, n, worker);
 	}
 }
 
@@ -148,6 +180,8 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 	struct vmq_dp_view *view = atomic_load_explicit(&source->view, memory_order_acquire);
 	struct vmq_class classes[VMQ_BURST];
 	struct rte_mbuf *packets[VMQ_BURST];
+	enum vmq_burst_class common;
+	struct vmq_dp_census *census;
 	uint16_t n;
 
 	if (unlikely(view != source->seen)) {
@@ -167,11 +201,14 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 	if (n > 0) {
 		vmq_counter_add(&worker->bursts, 1);
 		profile_enter(worker, VMQ_STAGE_CLASSIFY);
-		vmq_classifier_lookup(view->classifier, packets, n, classes, 0);
+		common = vmq_classifier_lookup(view->classifier, packets, n, classes, 0);
 		profile_enter(worker, VMQ_STAGE_GATHER);
-		gather(source, packets, classes, n, worker);
+		census = atomic_load_explicit(&source->census, memory_order_acquire);
+		if (unlikely(census != NULL))
+			census_count_claimed(census, view, packets, classes, n);
+		gather(source, packets, classes, n, common, worker);
 	}
-	drain_count(&source->drain, n, n < VMQ_BURST);
+	source->undelivered += n;
 	/*
 	 * A burst that is not full says that the NIC has no more: nobody gains from
 	 * waiting then. Under load the number of turns is what bounds the wait.
@@ -179,6 +216,11 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 	if (source->n_dirty > 0 &&
 		(n < VMQ_BURST || ++source->gather_polls >= VMQ_GATHER_POLLS))
 		source_flush(source, worker);
+	/* What is gathered still has not left: whoever is to come after it must wait. */
+	if (source->n_dirty == 0) {
+		drain_count(&source->drain, source->undelivered, n < VMQ_BURST);
+		source->undelivered = 0;
+	}
 	profile_enter(worker, VMQ_STAGE_OTHER);
 	return n;
 }

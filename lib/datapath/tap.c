@@ -26,11 +26,12 @@
 
 /*
  * Time that may be saved up for a sudden load; what an idle worker's time is worth more
- * than a busy one's, with a share of 128 a half of it; and what one packet may count as at
+ * than a busy one's, with a share of 1024 a half of it; and what one packet may count as at
  * most: a worker that loses its CPU in the midst has not copied all that time.
  */
 #define CREDIT_MS 25
-#define IDLE_TIMES 64
+#define CREDIT_FIRST_MS 2 /* to begin with: some thousand packets, however slow they are copied */
+#define IDLE_TIMES 512
 #define PACKET_CYCLES_MAX 1000
 
 /* What stands before a packet's bytes. */
@@ -99,7 +100,7 @@ start_credit(const struct vmq_dp_tap *tap, struct tap_ring *ring)
 	if (tap->share == 0)
 		return;
 	ring->credited = rte_rdtsc();
-	ring->credit = (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_MS * 8 / tap->share);
+	ring->credit = (int64_t)(rte_get_tsc_hz() / 1000 * CREDIT_FIRST_MS);
 	if (ring->worker != NULL)
 		ring->idle = vmq_counter_get(&ring->worker->cycles) -
 			vmq_counter_get(&ring->worker->busy_cycles);

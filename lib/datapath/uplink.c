@@ -39,6 +39,12 @@ vmq_dp_uplink_free(struct vmq_dp_uplink *uplink)
 }
 
 void
+vmq_dp_uplink_switch(struct vmq_dp_uplink *uplink, bool on)
+{
+	atomic_store_explicit(&uplink->off, !on, memory_order_release);
+}
+
+void
 vmq_dp_uplink_clean(struct vmq_dp_uplink *uplink)
 {
 	atomic_fetch_add_explicit(&uplink->clean, 1, memory_order_release);
@@ -74,6 +80,8 @@ uplink_send(struct vmq_dp_uplink *uplink, struct worker *worker, struct rte_mbuf
 	struct tx_queue *tx_queue;
 	uint16_t number, sent;
 
+	if (unlikely(atomic_load_explicit(&uplink->off, memory_order_acquire)))
+		return 0;
 	tx_queue = take_tx_queue(uplink, worker, &number);
 	if (tx_queue == NULL)
 		return 0;
@@ -90,7 +98,8 @@ uplink_clean(struct vmq_dp_uplink *uplink, const struct worker *worker)
 	uint16_t number;
 
 	number = worker->number % uplink->n_tx_queues;
-	if (likely(uplink->tx_queues[number].cleaned == clean))
+	if (likely(uplink->tx_queues[number].cleaned == clean) ||
+		atomic_load_explicit(&uplink->off, memory_order_acquire))
 		return;
 	tx_queue = take_tx_queue(uplink, worker, &number);
 	if (tx_queue == NULL)

@@ -41,43 +41,10 @@
 #include <vmq_base.h>
 #include <vmq_filter.h>
 
-/** Why a packet was dropped. Each drop is counted at its queue, where it happens. */
-enum vmq_drop {
-	VMQ_DROP_STOPPED, /**< Its queue was not running, or stopped while it waited. */
-	VMQ_DROP_NO_BUFFER, /**< Its queue's own memory was used up. */
-	VMQ_DROP_NO_HEADROOM, /**< No room to put a stripped tag back in. */
-	VMQ_DROP_DISCONNECTED, /**< Nobody was at the other end of the backend. */
-	VMQ_DROP_RATE_LIMITED, /**< More than its rate to the VM. */
-	VMQ_DROP_BACKEND, /**< The backend took it and could not deliver it. */
-	VMQ_DROP_COUNT, /* not a reason */
-};
-
-/** @return "stopped", "no_buffer", "no_headroom", "backend"; NULL for a value out of range. */
-const char *vmq_drop_name(enum vmq_drop reason);
-
-/** What each reason means, in a sentence. */
-const char *vmq_drop_help(enum vmq_drop reason);
-
-/** Why a packet that a VM has sent was dropped; counted at the sending queue. */
-enum vmq_tx_drop {
-	VMQ_TX_DROP_STOPPED, /**< The queue was not running, or stopped meanwhile. */
-	VMQ_TX_DROP_MALFORMED, /**< No whole header, or a source that is no address. */
-	VMQ_TX_DROP_TOO_LONG, /**< Longer than the adapter's MTU. */
-	VMQ_TX_DROP_SPOOFED_MAC, /**< The source MAC is not one of the queue's. */
-	VMQ_TX_DROP_SPOOFED_VLAN, /**< The VLAN is not one of the queue's. */
-	VMQ_TX_DROP_OWN_ADDRESS, /**< Sent to the sender itself. */
-	VMQ_TX_DROP_LINK_LOCAL, /**< To a group address that no bridge forwards. */
-	VMQ_TX_DROP_RATE_LIMITED, /**< More than its rate from the VM. */
-	VMQ_TX_DROP_NO_HEADROOM, /**< No room to insert the tag. */
-	VMQ_TX_DROP_PORT, /**< The port did not take it in time. */
-	VMQ_TX_DROP_COUNT, /* not a reason */
-};
-
-/** @return "stopped", "spoofed_mac"...; NULL for a value out of range. */
-const char *vmq_tx_drop_name(enum vmq_tx_drop reason);
-
-/** What each reason means, in a sentence. */
-const char *vmq_tx_drop_help(enum vmq_tx_drop reason);
+#include "vmq_dp_drop.h"
+#include "vmq_dp_hw.h"
+#include "vmq_dp_tap.h"
+#include "vmq_dp_view.h"
 
 /** The workers and what they share. */
 struct vmq_datapath;
@@ -225,6 +192,9 @@ void vmq_dp_queue_free(struct vmq_dp_queue *queue);
 void vmq_dp_queue_set_pool(struct vmq_dp_queue *queue, struct rte_mempool *pool,
 	bool received_into, uint32_t reserve);
 
+/** The same for what its VM sends. */
+void vmq_dp_queue_set_xmit_pool(struct vmq_dp_queue *queue, struct rte_mempool *pool);
+
 /** Which worker receives into its pool: the one that looks after its cache of it. */
 void vmq_dp_queue_set_receiver(struct vmq_dp_queue *queue, uint16_t worker);
 
@@ -308,66 +278,6 @@ int vmq_dp_queue_set_rates(struct vmq_datapath *dp, struct vmq_dp_queue *queue,
 void vmq_dp_queue_set_worker(struct vmq_dp_queue *queue, uint16_t worker);
 
 /**
- * A look at the packets of one queue: the workers copy them into memory of the tap's
- * own, as many as there is room for, and count the others. A queue without a tap pays one
- * test of a pointer for each burst.
- */
-struct vmq_dp_tap;
-
-/* What a tap looks at. */
-#define VMQ_TAP_DELIVERED (UINT64_C(1) << 0) /**< What the backend has taken. */
-#define VMQ_TAP_DROP(reason) (UINT64_C(2) << (reason)) /**< enum vmq_drop */
-#define VMQ_TAP_TX_DROP(reason) (UINT64_C(1) << (32 + (reason))) /**< enum vmq_tx_drop */
-
-/**
- * @param what
- *   VMQ_TAP_*, any of them. What the backend itself loses is out of sight:
- *   VMQ_TAP_DROP(VMQ_DROP_BACKEND) sees nothing.
- * @param snaplen
- *   Bytes of a packet to keep.
- * @param share
- *   Copying may take 1/share of a worker's time, and 64/share of the time that it has
- *   nothing to do, so that its other queues do not feel it; what would take longer is lost
- *   by the tap. 0: no bound.
- * @return NULL with rte_errno ENOMEM
- */
-struct vmq_dp_tap *vmq_dp_tap_create(struct vmq_datapath *dp, uint64_t what, uint32_t snaplen,
-	uint32_t share);
-
-/** Free; once vmq_dp_tap_is_quiet(), or no worker runs. NULL is allowed. */
-void vmq_dp_tap_free(struct vmq_dp_tap *tap);
-
-/** Begin to look at a queue's packets; NULL: end. A tap looks at one queue. */
-void vmq_dp_queue_set_tap(struct vmq_dp_queue *queue, struct vmq_dp_tap *tap);
-
-/** @return NULL: none. */
-struct vmq_dp_tap *vmq_dp_queue_tap(const struct vmq_dp_queue *queue);
-
-struct vmq_dp_tap_packet {
-	uint64_t time_ns; /**< Since 1970. */
-	const char *drop; /**< Why it was dropped; NULL: it was delivered. */
-	bool from_vm; /**< The VM has sent it. */
-	bool tag_beside; /**< It has a VLAN tag that is not in its bytes: vlan_tci. */
-	uint16_t vlan_tci;
-	uint32_t length; /**< In bytes. */
-	uint32_t kept; /**< Of these, in data. */
-	const void *data; /**< Until the next call. */
-};
-
-/** The next packet, in the order of time. @return false: there is none now. */
-bool vmq_dp_tap_next(struct vmq_dp_tap *tap, struct vmq_dp_tap_packet *packet);
-
-/** Packets for which there was no room, or no time. */
-uint64_t vmq_dp_tap_lost(const struct vmq_dp_tap *tap);
-
-/**
- * After its queue has let go of it, or has gone: does any worker still write? Never
- * waits; to be asked again. Once it has said so there are no more packets than
- * vmq_dp_tap_next() gives.
- */
-bool vmq_dp_tap_is_quiet(struct vmq_dp_tap *tap);
-
-/**
  * Throw away what waits in a queue that no worker uses any more, counted as stopped.
  */
 void vmq_dp_queue_discard(struct vmq_dp_queue *queue);
@@ -404,67 +314,6 @@ struct vmq_dp_tx_stats {
  */
 void vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_tx_stats *stats);
 
-/** What senders have to know about a queue of a view. */
-struct vmq_dp_member {
-	uint16_t native_vlan; /**< Of what it sends without a tag; 0: untagged. */
-	bool broadcast; /**< It is one of those that get copies, see vmq_dp_view_flood(). */
-	bool takes_untagged; /**< Such frames come to it, so that it may send them. */
-	bool trunk; /**< Its VM sends tags itself; else a tagged frame is spoofed. */
-};
-
-/** A queue that gets a copy of each broadcast and multicast frame of a VLAN. */
-struct vmq_dp_flood_member {
-	uint16_t vlan; /**< 1 to 4094, 0: untagged, or VMQ_DP_FLOOD_ALL. */
-	uint16_t index; /**< In a view. */
-};
-
-/** Frames of every VLAN, and untagged ones. */
-#define VMQ_DP_FLOOD_ALL UINT16_MAX
-
-/** Who is to get copies; immutable. */
-struct vmq_dp_flood;
-
-/** Who has a slot of hardware queues. */
-struct vmq_dp_view_slot {
-	struct vmq_dp_queue *queue; /**< NULL: nobody. */
-	struct vmq_exact exact; /**< Of its filters. Empty unless the queue is in the view. */
-};
-
-/** What a source's packets are looked up in: immutable once published. */
-struct vmq_dp_view {
-	struct vmq_classifier *classifier;
-	uint64_t id; /**< No other view has it. */
-	uint16_t n_queues;
-	/** By the index that the classifier answers; [0] is the default queue. */
-	struct vmq_dp_queue **queues;
-	struct vmq_dp_member *members; /**< By the same index; zeros at first. */
-	struct vmq_dp_flood *flood; /**< NULL: nobody gets copies. */
-	struct vmq_dp_view_slot *slots; /**< By slot of the port; NULL if it has none. */
-	/* The worker's: what it has gathered for each of them. */
-	uint8_t *n_gathered;
-	struct rte_mbuf *(*gathered)[VMQ_BURST];
-};
-
-/** @return a view to fill in, or NULL with rte_errno ENOMEM */
-struct vmq_dp_view *vmq_dp_view_create(uint16_t n_queues, int socket_id);
-
-/**
- * Say who is to get copies of broadcast and multicast frames: those received that no
- * filter of a MAC claims, and those that VMs send. The default queue gets what it gets
- * anyhow once.
- *
- * @param members
- *   Sorted by this call; may name a queue more than once.
- * @return 0 or -ENOMEM
- */
-int vmq_dp_view_flood(struct vmq_dp_view *view, struct vmq_dp_flood_member *members, size_t n,
-	int socket_id);
-/** Give a new view its slots, without queues. @return false: no memory. */
-bool vmq_dp_view_make_slots(struct vmq_dp_view *view, uint16_t n_slots, int socket_id);
-
-/** With its classifier. NULL is allowed. For a view that was never published. */
-void vmq_dp_view_free(struct vmq_dp_view *view);
-
 /** The Rx queue of an adapter's default queue. */
 struct vmq_dp_source;
 
@@ -486,53 +335,6 @@ void vmq_dp_source_free(struct vmq_dp_source *source);
  * The worker also flushes its cache of the source's pool when it sees a new view.
  */
 void vmq_dp_source_publish(struct vmq_dp_source *source, struct vmq_dp_view *view);
-
-/**
- * A slot of hardware queues: Rx queues of the port that the NIC puts one VM's frames into,
- * received into that VM's memory. Its worker confirms by the source's view that they are
- * the VM's; others go the way that software says.
- */
-struct vmq_dp_hw;
-
-struct vmq_dp_hw_params {
-	struct vmq_dp_source *source; /**< Of the adapter. */
-	uint16_t slot; /**< Its number in views. */
-	uint16_t port_id;
-	uint16_t rx_queue, n_rx_queues;
-	/**
-	 * The NIC gives each slot a copy of broadcast and multicast frames that the default
-	 * queue has too (VMDq pools): they are let go.
-	 */
-	bool replicates;
-	struct rte_mempool *pool; /**< What they receive into. */
-	int socket_id;
-};
-
-/** Nobody polls it. */
-#define VMQ_DP_NO_WORKER UINT16_MAX
-
-/** @return NULL with rte_errno ENOMEM. Not polled: VMQ_DP_NO_WORKER. */
-struct vmq_dp_hw *vmq_dp_hw_create(struct vmq_datapath *dp, const struct vmq_dp_hw_params *params);
-
-/** Free. No worker may use it any more. NULL is allowed. */
-void vmq_dp_hw_free(struct vmq_dp_hw *hw);
-
-/**
- * Say which worker polls it. From one to another: nobody, vmq_datapath_synchronize(), then
- * the new one, who must have it in its assignment.
- */
-void vmq_dp_hw_give(struct vmq_dp_hw *hw, uint16_t worker);
-
-struct vmq_dp_hw_stats {
-	uint64_t received; /**< All that the NIC has put there: the sum of the rest. */
-	uint64_t confirmed; /**< Its VM's. */
-	uint64_t misplaced; /**< Of other queues, and taken there. */
-	uint64_t replicas; /**< Copies of what the default queue has. */
-	uint64_t stale; /**< Of the VM that had the slot before. */
-};
-
-/** Any thread. */
-void vmq_dp_hw_stats_get(const struct vmq_dp_hw *hw, struct vmq_dp_hw_stats *stats);
 
 /** How far a ring of the NIC was emptied at some moment. */
 struct vmq_dp_mark {
@@ -579,6 +381,12 @@ void vmq_dp_uplink_free(struct vmq_dp_uplink *uplink);
  * its rings; without it they come home when others follow them. Does not wait.
  */
 void vmq_dp_uplink_clean(struct vmq_dp_uplink *uplink);
+
+/**
+ * Switch it off, and on again: while it is off the port takes nothing, as one that is full
+ * (VMQ_TX_DROP_PORT in the end). After vmq_datapath_synchronize() no worker uses the port.
+ */
+void vmq_dp_uplink_switch(struct vmq_dp_uplink *uplink, bool on);
 
 /** Let a queue send. Before it is assigned as a sender. */
 void vmq_dp_queue_set_uplink(struct vmq_dp_queue *queue, struct vmq_dp_uplink *uplink);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <pcap/pcap.h>
+
 #include <rte_malloc.h>
 
 #define FRAME_BYTES 60
@@ -50,12 +52,30 @@ backend_tx(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n)
 }
 
 static uint16_t
+babble(struct rte_mempool *pool, struct rte_mbuf **packets)
+{
+	static const uint8_t bytes[FRAME_BYTES] = {2, 0, 0, 0, 0, 0xee, 2, 0, 0, 0, 0, 0xef};
+
+	packets[0] = rte_pktmbuf_alloc(pool);
+	if (packets[0] == NULL)
+		return 0;
+	memcpy(rte_pktmbuf_append(packets[0], sizeof(bytes)), bytes, sizeof(bytes));
+	return 1;
+}
+
+static uint16_t
 backend_rx(struct vmq_backend *backend, struct rte_mempool *pool, struct rte_mbuf **packets,
 	uint16_t n)
 {
 	struct bed_backend *b = (struct bed_backend *)backend;
 
-	(void)pool;
+	b->asked++;
+	if (b->clock != NULL) {
+		b->longest = RTE_MAX(b->longest, b->clock->asked - b->asked_at);
+		b->asked_at = b->clock->asked;
+	}
+	if (b->babbles)
+		return babble(pool, packets);
 	if (b->outbox == NULL)
 		return 0;
 	return (uint16_t)rte_ring_sc_dequeue_burst(b->outbox, (void **)packets, n, NULL);
@@ -216,6 +236,26 @@ make_port(struct bed *bed, bool wire)
 	if (port == NULL || vmq_port_start(port, bed->source_pool, NULL, &err) != 0)
 		fail_msg("%s", err.text);
 	return port;
+}
+
+char *
+bed_capture(void)
+{
+	pcap_t *handle = pcap_open_dead(DLT_EN10MB, 65535);
+	struct pcap_pkthdr header = {.caplen = FRAME_BYTES, .len = FRAME_BYTES};
+	uint8_t bytes[FRAME_BYTES] = {2, 0, 0, 0, 0};
+	char *path = unit_path("endless.pcap");
+	pcap_dumper_t *dumper = pcap_dump_open(handle, path);
+	unsigned int i;
+
+	assert_non_null(dumper);
+	for (i = 1; i < BED_QUEUES; i++) {
+		bytes[5] = (uint8_t)i;
+		pcap_dump((unsigned char *)dumper, &header, bytes);
+	}
+	pcap_dump_close(dumper);
+	pcap_close(handle);
+	return path;
 }
 
 struct bed *

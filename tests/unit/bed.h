@@ -47,6 +47,12 @@ struct bed_backend {
 	_Atomic uint32_t n_held;
 	struct rte_mbuf *held[BED_QUEUE_BUFFERS + 1];
 	struct rte_ring *outbox; /* what the VM sends: test puts, worker takes */
+	_Atomic bool babbles; /* the VM always sends a frame, which spoofs and is dropped */
+	_Atomic uint64_t asked; /* times that it was received from */
+	/* A babbling one of the same worker, which is asked in each turn: it counts turns. */
+	const struct bed_backend *clock;
+	uint64_t asked_at; /* turn, when it was asked last */
+	_Atomic uint64_t longest; /* turns between two times that it was asked */
 	/* what its statistics say */
 	_Atomic uint64_t failed, waiting;
 };
@@ -89,6 +95,9 @@ struct bed {
 
 /** Make a bed, with all queues running, its view published, and start its workers. */
 struct bed *bed_make(const struct bed_options *options);
+
+/** A file with a frame for each queue that has a filter: to receive for ever. Free with free(). */
+char *bed_capture(void);
 
 /** Take it down; every packet must be home and nothing left. */
 void bed_free(struct bed *bed);

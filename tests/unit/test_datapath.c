@@ -7,7 +7,6 @@
 #include "bed.h"
 
 #include <errno.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -676,27 +675,6 @@ workers_that_stop_go_on_where_they_were(void **state)
 	bed_free(bed);
 }
 
-/* Frames for three queues in turn: received for ever, bursts are always full. */
-static char *
-make_capture(void)
-{
-	pcap_t *handle = pcap_open_dead(DLT_EN10MB, 65535);
-	struct pcap_pkthdr header = {.caplen = 60, .len = 60};
-	uint8_t bytes[60] = {2, 0, 0, 0, 0};
-	char *path = unit_path("endless.pcap");
-	pcap_dumper_t *dumper = pcap_dump_open(handle, path);
-	unsigned int i;
-
-	assert_non_null(dumper);
-	for (i = 0; i < 3; i++) {
-		bytes[5] = (uint8_t)(1 + i);
-		pcap_dump((unsigned char *)dumper, &header, bytes);
-	}
-	pcap_dump_close(dumper);
-	pcap_close(handle);
-	return path;
-}
-
 static bool
 has_received(void *arg)
 {
@@ -721,7 +699,7 @@ assert_all_home_but_the_drivers(const struct bed *bed)
 static void
 workers_that_stop_under_full_load_leave_nothing_gathered(void **state)
 {
-	char *path = make_capture();
+	char *path = bed_capture();
 	struct bed *bed = bed_make(&(struct bed_options){.capture = path});
 	unsigned int round;
 
@@ -739,7 +717,7 @@ workers_that_stop_under_full_load_leave_nothing_gathered(void **state)
 static void
 a_source_taken_from_its_worker_under_full_load_leaves_nothing_gathered(void **state)
 {
-	char *path = make_capture();
+	char *path = bed_capture();
 	struct bed *bed = bed_make(&(struct bed_options){.capture = path});
 	uint64_t received;
 	unsigned int round;
@@ -762,7 +740,7 @@ a_source_taken_from_its_worker_under_full_load_leaves_nothing_gathered(void **st
 static void
 small_loads_make_full_bursts_when_the_port_is_busy(void **state)
 {
-	char *path = make_capture();
+	char *path = bed_capture();
 	struct bed *bed = bed_make(&(struct bed_options){.capture = path});
 	struct vmq_dp_queue_stats stats;
 	unsigned int i;

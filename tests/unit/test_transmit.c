@@ -384,6 +384,7 @@ a_queue_that_does_not_run_sends_nothing(void **state)
 	assert_dropped(bed, 1, VMQ_TX_DROP_STOPPED, 2);
 	assert_int_equal(rx_of(bed, 2).received, 0);
 	vmq_dp_queue_run(bed->queues[1].dp, true);
+	vmq_datapath_synchronize(bed->dp); /* a worker in the midst of refusing has ended that */
 	vm_sends(bed, 1, mac_of(2), mac_of(1), UNTAGGED);
 	bed_settle(bed, 1);
 	/* What comes to one that does not run is the receiver's drop. */

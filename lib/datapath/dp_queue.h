@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+#ifndef VMQ_DP_QUEUE_H
+#define VMQ_DP_QUEUE_H
+
+/**
+ * @file
+ * A queue as workers see it: what is brought to it, what waits, what its VM sends. Each field
+ * says who writes it: control, the source's worker (receives), the serving worker (delivers).
+ */
+
+#include <sys/queue.h>
+
+#include <rte_epoll.h>
+#include <rte_mbuf.h>
+#include <rte_meter.h>
+#include <rte_ring.h>
+
+#include "vmq_datapath.h"
+
+/*
+ * What one worker has brought to a queue. The source's worker brings what it receives;
+ * any worker brings what another VM sends.
+ */
+struct inlet {
+	vmq_counter_t received;
+	vmq_counter_t received_bytes;
+	vmq_counter_t no_buffer;
+	vmq_counter_t no_headroom;
+	vmq_counter_t stopped; /* dropped before the backlog */
+} __rte_cache_aligned;
+
+struct tap_ring;
+
+/* Where a thread writes into a tap. */
+struct tap_writer {
+	struct tap_ring *ring; /* NULL: nowhere */
+	uint64_t head;
+	uint64_t lost;
+	uint64_t time_ns;
+	uint64_t begun; /* TSC */
+};
+
+/* A burst on its way to a backend, which may take a part of it only. */
+struct tap_burst {
+	struct tap_writer writer;
+	uint64_t heads[VMQ_BURST];
+	uint64_t lost[VMQ_BURST];
+};
+
+/* A limit. Written by control before it is published, by the serving worker after. */
+struct rate {
+	struct rte_meter_srtcm_profile profile;
+	struct rte_meter_srtcm meter;
+};
+
+/* May a frame of that length pass now (TSC)? */
+static inline bool
+rate_passes(struct rate *rate, uint64_t now, uint32_t bytes)
+{
+	return rte_meter_srtcm_color_blind_check(&rate->meter, &rate->profile, now, bytes) ==
+		RTE_COLOR_GREEN;
+}
+
+/* A frame that had passed did not go: it may pass another time. */
+static inline void
+rate_give_back(struct rate *rate, uint64_t bytes)
+{
+	rate->meter.tc = RTE_MIN(rate->meter.tc + bytes, rate->profile.cbs);
+}
+
+struct vmq_dp_queue {
+	/*
+	 * Read only after creation, but for what says who writes it. What an ordinary burst
+	 * looks at is in this cache line: with many queues each line of a queue is a miss.
+	 */
+	vmq_backend_tx_fn *tx_burst; /* the backend's */
+	struct vmq_backend *backend;
+	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; workers: ro. NULL: nobody looks on. */
+	_Atomic(struct rate *) to_vm; /* control: wo; serving worker: ro. NULL: no limit. */
+	_Atomic(struct hold *) hold; /* control: wo; workers: ro. NULL: nothing is held. */
+	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
+	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
+	uint16_t source_worker;
+	_Atomic bool running; /* control: wo; workers: ro */
+	_Atomic bool waited; /* workers: packets have waited in the backlog, now or once */
+	bool backend_holds;
+	_Atomic bool received_into_pool; /* control: wo; workers: ro */
+	uint16_t id;
+	uint16_t n_inlets;
+	_Atomic uint16_t receiver; /* control: wo; workers: ro. Who receives into pool. */
+	_Atomic uint32_t reserve; /* control: wo; workers: ro */
+
+	_Atomic(struct rte_mempool *) pool; /* control: wo; workers: ro */
+	/* workers with an inlet: producers; serving worker: consumer */
+	struct rte_ring *backlog;
+	struct sender *sender; /* NULL: its backend receives nothing */
+
+	/* serving worker; control once no worker uses the queue */
+	vmq_counter_t delivered __rte_cache_aligned;
+	vmq_counter_t delivered_bytes;
+	vmq_counter_t bursts;
+	vmq_counter_t stopped_here; /* dropped at the backlog's end */
+	vmq_counter_t rate_limited;
+	_Atomic uint16_t n_head; /* packets taken out of the backlog and not delivered */
+	uint16_t first_head;
+	struct rte_mbuf *head[VMQ_BURST];
+
+	/* source's worker, rarely */
+	bool in_backlogged __rte_cache_aligned; /* linked in worker.backlogged */
+	SLIST_ENTRY(vmq_dp_queue) backlogged;
+
+	/* Any worker sets it and links the queue; the source's worker takes it back. */
+	_Atomic bool rung __rte_cache_aligned;
+	struct vmq_dp_queue *next_rung;
+
+	struct inlet inlets[]; /* by number of the worker */
+} __rte_cache_aligned;
+
+/*
+ * Packets that one side brings wait here, in the queue's memory, until the other side has
+ * brought all that came before them.
+ */
+struct hold {
+	enum vmq_hold side;
+	_Atomic bool released; /* control: wo; workers: ro */
+	_Atomic bool closing; /* control: wo; workers: ro. Was empty: nothing more comes in. */
+	/* that side's worker: producer; serving worker: consumer */
+	struct rte_ring ring; /* with its memory behind it */
+};
+
+/* What a queue's VM sends: all of it the serving worker's, unless a comment says otherwise. */
+struct sender {
+	struct vmq_dp_uplink *uplink; /* read only after creation */
+	_Atomic(struct rte_mempool *) pool; /* control: wo; worker: ro. Its Xmit pool. */
+	_Atomic bool anti_spoof; /* control: wo; worker: ro */
+	_Atomic(struct rate *) from_vm; /* control: wo; worker: ro. NULL: no limit. */
+	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; worker: ro. Its queue's. */
+
+	/* The queue's place in a view, found once for each view. */
+	uint64_t view_id;
+	uint16_t index;
+
+	struct rte_epoll_event event; /* of its backend's interrupts */
+	uint8_t quiet; /* turns to pass over when it has nothing again */
+	uint8_t pass; /* turns still to pass over */
+
+	uint16_t n_head; /* checked, and not delivered yet */
+	uint16_t first_head;
+	uint16_t n_wire; /* what the port has not taken yet */
+	uint16_t first_wire;
+	uint64_t wire_since; /* TSC; when the port last took something */
+	struct rte_mbuf *head[VMQ_BURST];
+	struct rte_mbuf *wire[VMQ_BURST];
+
+	vmq_counter_t received __rte_cache_aligned;
+	vmq_counter_t received_bytes;
+	vmq_counter_t sent;
+	vmq_counter_t sent_bytes;
+	vmq_counter_t local;
+	vmq_counter_t local_bytes;
+	vmq_counter_t copies;
+	vmq_counter_t drops[VMQ_TX_DROP_COUNT];
+} __rte_cache_aligned;
+
+static inline bool
+queue_is_served_by(const struct vmq_dp_queue *queue, enum vmq_serve serve)
+{
+	return atomic_load_explicit(&queue->serve, memory_order_acquire) == serve;
+}
+
+/* What was held and may go now; NULL: nothing. */
+static inline struct hold *
+queue_released(const struct vmq_dp_queue *queue)
+{
+	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+
+	return unlikely(hold != NULL) && atomic_load_explicit(&hold->released,
+		memory_order_acquire) ? hold : NULL;
+}
+
+/*
+ * Do packets of a side have to wait in the hold? Until it is released, and then until all
+ * before them have left it.
+ */
+static inline bool
+queue_is_held(const struct vmq_dp_queue *queue, enum vmq_hold side)
+{
+	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
+
+	return unlikely(hold != NULL) && hold->side == side &&
+		!atomic_load_explicit(&hold->closing, memory_order_acquire) &&
+		(!atomic_load_explicit(&hold->released, memory_order_acquire) ||
+			!rte_ring_empty(&hold->ring));
+}
+
+/* Is there something that was held and may go now? */
+static inline bool
+has_released(const struct vmq_dp_queue *queue)
+{
+	const struct hold *hold = queue_released(queue);
+
+	return unlikely(hold != NULL) && !rte_ring_empty(&hold->ring);
+}
+
+/* Is anything waiting? Exact for the serving worker. */
+static inline bool
+queue_has_backlog(const struct vmq_dp_queue *queue)
+{
+	/* Most queues never have: spare them the ring's two cache lines. */
+	return atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
+		(atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
+			!rte_ring_empty(queue->backlog) || has_released(queue));
+}
+
+static inline const struct vmq_dp_tap *
+queue_tap(const struct vmq_dp_queue *queue)
+{
+	return atomic_load_explicit(&queue->tap, memory_order_acquire);
+}
+
+#endif /* VMQ_DP_QUEUE_H */

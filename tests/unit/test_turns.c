@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The VMQ authors
+ */
+
+/*
+ * How often a worker asks VMs whether they have sent something, on the test bed of bed.h. One
+ * VM that always has counts the turns.
+ */
+
+#include "bed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Turns of a busy worker at most until a VM is asked again (transmit.c, QUIET_TURNS_MAX). */
+#define TURNS_MAX 8
+
+#define MANY_TURNS 5000
+
+#define CLOCK 1
+#define QUIET 2
+#define OTHER 3
+
+static bool
+has_turned(void *arg)
+{
+	const struct bed *bed = arg;
+	static uint64_t from;
+	uint64_t turns = bed->queues[CLOCK].backend->asked;
+
+	if (turns < from) /* another bed */
+		from = turns;
+	if (turns < from + MANY_TURNS)
+		return false;
+	from = turns;
+	return true;
+}
+
+/* A bed whose first VM counts turns; with a file, its worker is always busy receiving. */
+static struct bed *
+make(const char *capture)
+{
+	struct bed *bed = bed_make(&(struct bed_options){.sends = true, .capture = capture});
+
+	vmq_datapath_stop(bed->dp);
+	bed->queues[CLOCK].backend->babbles = true;
+	bed->queues[QUIET].backend->clock = bed->queues[CLOCK].backend;
+	bed->queues[QUIET].backend->asked_at = bed->queues[CLOCK].backend->asked;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	return bed;
+}
+
+static void
+let_turn(struct bed *bed)
+{
+	assert_true(unit_wait(has_turned, bed));
+	assert_true(unit_wait(has_turned, bed));
+}
+
+static void
+a_quiet_vm_of_a_busy_worker_is_asked_now_and_then_and_never_forgotten(void **state)
+{
+	char *path = bed_capture();
+	struct bed *bed = make(path);
+	const struct bed_backend *quiet = bed->queues[QUIET].backend;
+	const struct bed_backend *clock = bed->queues[CLOCK].backend;
+	uint64_t turns, asked;
+
+	(void)state;
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	turns = clock->asked;
+	asked = quiet->asked;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	turns = clock->asked - turns;
+	asked = quiet->asked - asked;
+	print_message("# asked %u times in %u turns\n", (unsigned int)asked, (unsigned int)turns);
+	assert_in_range(asked, turns / TURNS_MAX - 1, turns / 4);
+	assert_int_equal(quiet->longest, TURNS_MAX);
+	bed_free(bed);
+	free(path);
+}
+
+static void
+vm_sends(struct bed *bed)
+{
+	static const uint8_t bytes[60] = {2, 0, 0, 0, 0, OTHER, 2, 0, 0, 0, 0, QUIET, 0x88, 0xb5};
+
+	bed_vm_sends(bed, QUIET, unit_packet(bed->queues[QUIET].xmit_pool, bytes, sizeof(bytes)));
+}
+
+static bool
+has_left(void *arg)
+{
+	const struct bed *bed = arg;
+
+	return rte_ring_empty(bed->queues[QUIET].backend->outbox);
+}
+
+static void
+a_vm_that_was_silent_for_long_is_heard_within_eight_turns(void **state)
+{
+	char *path = bed_capture();
+	struct bed *bed = make(path);
+	struct vmq_dp_tx_stats stats;
+	unsigned int round;
+
+	(void)state;
+	for (round = 1; round <= 20; round++) {
+		assert_true(unit_wait(has_turned, bed));
+		vm_sends(bed);
+		assert_true(unit_wait(has_left, bed));
+	}
+	vmq_datapath_stop(bed->dp);
+	/* Never longer than that between two looks, whenever it has sent. */
+	assert_in_range(bed->queues[QUIET].backend->longest, 2, TURNS_MAX);
+	vmq_dp_queue_tx_stats_get(bed->queues[QUIET].dp, &stats);
+	assert_int_equal(stats.received, 20);
+	bed_free(bed);
+	free(path);
+}
+
+static void
+a_vm_that_sends_is_asked_in_each_turn(void **state)
+{
+	char *path = bed_capture();
+	struct bed *bed = make(path);
+	const struct bed_backend *quiet = bed->queues[QUIET].backend;
+	uint64_t turns, asked;
+
+	(void)state;
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	bed->queues[QUIET].backend->babbles = true;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	/* From the first time that it is asked. */
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	bed->queues[QUIET].backend->longest = 0;
+	turns = bed->queues[CLOCK].backend->asked;
+	asked = quiet->asked;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	assert_int_equal(quiet->longest, 1);
+	assert_int_equal(quiet->asked - asked, bed->queues[CLOCK].backend->asked - turns);
+	bed_free(bed);
+	free(path);
+}
+
+static void
+a_worker_that_receives_nothing_asks_all_vms_in_each_turn(void **state)
+{
+	struct bed *bed = make(NULL);
+	const struct bed_backend *quiet = bed->queues[QUIET].backend;
+
+	(void)state;
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	assert_int_equal(quiet->longest, 1);
+	bed_free(bed);
+}
+
+#define turn_test(f) cmocka_unit_test_teardown(f, bed_abandon)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		turn_test(a_quiet_vm_of_a_busy_worker_is_asked_now_and_then_and_never_forgotten),
+		turn_test(a_vm_that_was_silent_for_long_is_heard_within_eight_turns),
+		turn_test(a_vm_that_sends_is_asked_in_each_turn),
+		turn_test(a_worker_that_receives_nothing_asks_all_vms_in_each_turn),
+	};
+
+	return cmocka_run_group_tests_name("turns", tests, unit_start, unit_stop);
+}
