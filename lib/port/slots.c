@@ -8,6 +8,7 @@
 
 #include <bsd/string.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 
 #include "port_private.h"
@@ -49,6 +50,19 @@ place_slots(struct vmq_port *port, const struct rte_eth_dev_info *info, bool vmd
 		: (uint16_t)(port->slots[port->n_slots - 1].rx_queue + per_slot);
 }
 
+/*
+ * Most Rx queues beside each other. net_tap says 16 and tells secondary processes of its
+ * files in a message with room for 8, Rx and Tx together; up to 22.11 it writes beyond that
+ * (tap_mp_req_on_rxtx()).
+ */
+static uint16_t
+max_rx_queues(const struct rte_eth_dev_info *info)
+{
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		return RTE_MIN(info->max_rx_queues, RTE_MP_MAX_FD_NUM / 2);
+	return info->max_rx_queues;
+}
+
 /* How many slots there can be, of those asked for. */
 static uint16_t
 count_slots(const struct rte_eth_dev_info *info, const struct vmq_port_slot_params *params)
@@ -56,7 +70,7 @@ count_slots(const struct rte_eth_dev_info *info, const struct vmq_port_slot_para
 	uint32_t n;
 
 	if (!params->vmdq)
-		n = info->max_rx_queues - 1u;
+		n = max_rx_queues(info) > 0 ? max_rx_queues(info) - 1u : 0;
 	else if (info->vmdq_queue_base > 0)
 		n = info->max_vmdq_pools;
 	else
@@ -67,15 +81,39 @@ count_slots(const struct rte_eth_dev_info *info, const struct vmq_port_slot_para
 	return (uint16_t)RTE_MIN(n, params->n);
 }
 
+/*
+ * With n slots a VLAN's map names the pools 0 to n. Of a map of 64 pools ixgbe and txgbe write
+ * one half, the upper one if anything is in it (ixgbe_vmdq_rx_hw_configure() of 22.11): they
+ * have VLANs for 32 pools.
+ */
+static uint16_t
+limit_to_vlan_maps(const struct vmq_port *port, const struct rte_eth_dev_info *info,
+	const struct vmq_port_slot_params *params, uint16_t n)
+{
+	if (!params->vmdq || params->n_vlans == 0 || n < 32 ||
+		(strcmp(info->driver_name, "net_ixgbe") != 0 &&
+			strcmp(info->driver_name, "net_txgbe") != 0))
+		return n;
+	VMQ_LOG(NOTICE, "device %s: 31 hardware queues of the %u asked for: its driver has VLANs for "
+		"32 pools; without \"vlans\" there would be %u\n", port->device, params->n, n);
+	return 31;
+}
+
+/* For n slots. */
 static void
 configure_vmdq(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info,
-	const struct vmq_port_slot_params *params)
+	const struct vmq_port_slot_params *params, uint16_t n)
 {
 	struct rte_eth_vmdq_rx_conf *vmdq = &conf->rx_adv_conf.vmdq_rx_conf;
 	uint16_t i;
 
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_VMDQ_ONLY;
-	vmdq->nb_queue_pools = (enum rte_eth_nb_pools)info->max_vmdq_pools;
+	/*
+	 * Pools behind other queues (i40e) are made one by one, each with all of its queues;
+	 * elsewhere the number is a mode of the NIC, and has to be one that it knows.
+	 */
+	vmdq->nb_queue_pools = (enum rte_eth_nb_pools)(info->vmdq_queue_base > 0 ? n
+		: info->max_vmdq_pools);
 	vmdq->enable_default_pool = 1;
 	vmdq->default_pool = 0;
 	/*
@@ -88,7 +126,7 @@ configure_vmdq(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info,
 	vmdq->nb_pool_maps = (uint8_t)params->n_vlans;
 	for (i = 0; i < params->n_vlans; i++) {
 		vmdq->pool_map[i].vlan_id = params->vlans[i];
-		vmdq->pool_map[i].pools = UINT64_MAX >> (64 - RTE_MIN(info->max_vmdq_pools, 64));
+		vmdq->pool_map[i].pools = UINT64_MAX >> (64 - RTE_MIN(n + 1, 64));
 	}
 }
 
@@ -99,10 +137,13 @@ vmq_port_configure_slots(struct vmq_port *port, const struct vmq_port_slot_param
 	struct rte_eth_conf conf = {.rxmode.mtu = port->mtu};
 	const uint64_t mark = vmq_log_mark();
 	struct vmq_port_slot *slots = NULL;
+	bool *runs = NULL;
 	struct rte_eth_dev_info info;
 	uint16_t tx_queues, n;
 	int ret;
 
+	if (params->n == 0 && !port->reconfigured)
+		return 0; /* nothing is to be taken back */
 	ret = rte_eth_dev_info_get(port->id, &info);
 	if (ret < 0)
 		return port_step_failed(port, "device information", ret, mark, err);
@@ -115,13 +156,23 @@ vmq_port_configure_slots(struct vmq_port *port, const struct vmq_port_slot_param
 	if (params->n_vlans > RTE_ETH_VMDQ_MAX_VLAN_FILTERS)
 		return vmq_error_errno(err, ENOSPC, "%u VLANs: VMDq has room for %d",
 			params->n_vlans, RTE_ETH_VMDQ_MAX_VLAN_FILTERS);
+	n = limit_to_vlan_maps(port, &info, params, n);
 	if (n > 0) {
 		slots = calloc(n, sizeof(*slots));
-		if (slots == NULL)
+		runs = calloc(n, sizeof(*runs));
+		if (slots == NULL || runs == NULL) {
+			free(slots);
+			free(runs);
 			return vmq_error_errno(err, ENOMEM, "no memory for %u slots", n);
+		}
 	}
 	free(port->slots);
+	free(port->slot_runs);
 	port->slots = slots;
+	port->slot_runs = runs;
+	port->tried_deferring = false;
+	port->defers = false;
+	port->why_not_deferred[0] = '\0';
 	port->n_slots = n;
 	port->vmdq = n > 0 && params->vmdq;
 	port->tests_vlans = port->vmdq && params->n_vlans > 0;
@@ -130,11 +181,21 @@ vmq_port_configure_slots(struct vmq_port *port, const struct vmq_port_slot_param
 	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (port->vmdq) {
-		configure_vmdq(&conf, &info, params);
-		/* To be switched off after the start: see port_started(). */
-		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+		configure_vmdq(&conf, &info, params, n);
+		/*
+		 * To be switched off after the start: see port_stop_vlan_filter(). Where it is
+		 * to stay on, VMDq does that by itself; asked for here as well, igb drops what
+		 * is of any VLAN: its table for this, which is empty, replaces VMDq's.
+		 */
+		if (!port->tests_vlans)
+			conf.rxmode.offloads |=
+				info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
 	}
-	tx_queues = port->tx_queues;
+	/* Workers of hardware queues do not wait for interrupts. */
+	conf.intr_conf.rxq = n == 0 && port->rx_interrupts;
+	conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0;
+	port->reconfigured = true;
+	tx_queues = port->opened_tx_queues;
 	ret = rte_eth_dev_configure(port->id, port->rx_queues, tx_queues, &conf);
 	/* net_tap makes as many queues of each kind as of the other, or refuses. */
 	if (ret < 0 && port->rx_queues <= info.max_tx_queues) {
@@ -144,10 +205,14 @@ vmq_port_configure_slots(struct vmq_port *port, const struct vmq_port_slot_param
 	if (ret < 0)
 		return port_step_failed(port, "configure", ret, mark, err);
 	port->tx_queues = tx_queues;
+	port->conf = conf;
 	port->slot_descriptors = params->rx_descriptors;
 	if (n == 0)
 		return 0;
 	ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &port->slot_descriptors, NULL);
+	port->idle_descriptors = RTE_MIN((uint16_t)IDLE_DESCRIPTORS, port->slot_descriptors);
+	if (ret == 0)
+		ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &port->idle_descriptors, NULL);
 	return ret < 0 ? port_step_failed(port, "descriptors", ret, mark, err) : n;
 }
 
@@ -171,6 +236,12 @@ slot_of(const struct vmq_port *port, uint16_t rx_queue)
 	return -1;
 }
 
+bool
+port_is_slots(const struct vmq_port *port, uint16_t rx_queue)
+{
+	return slot_of(port, rx_queue) >= 0;
+}
+
 uint16_t
 port_ring_of(const struct vmq_port *port, uint16_t rx_queue)
 {
@@ -180,7 +251,7 @@ port_ring_of(const struct vmq_port *port, uint16_t rx_queue)
 		return port->rx_descriptors;
 	/* Without RSS only the first queue of a pool gets anything. */
 	if (slot < 0 || rx_queue > port->slots[slot].rx_queue)
-		return RTE_MIN((uint16_t)IDLE_DESCRIPTORS, port->slot_descriptors);
+		return port->idle_descriptors;
 	return port->slot_descriptors;
 }
 
@@ -193,6 +264,21 @@ vmq_port_slot_buffers(const struct vmq_port *port, uint16_t slot)
 	for (i = 0; i < port->slots[slot].n_rx_queues; i++)
 		n += port_ring_of(port, (uint16_t)(port->slots[slot].rx_queue + i));
 	return n;
+}
+
+uint32_t
+vmq_port_idle_buffers(const struct vmq_port *port, uint16_t *n)
+{
+	uint32_t buffers = 0;
+	uint16_t i;
+
+	*n = 0;
+	for (i = 1; i < port->rx_queues; i++)
+		if (slot_of(port, i) < 0) {
+			buffers += port_ring_of(port, i);
+			(*n)++;
+		}
+	return buffers;
 }
 
 struct rte_mempool *
@@ -233,13 +319,15 @@ vmq_port_capabilities_get(const struct vmq_port *port, struct vmq_port_capabilit
 	if (rte_eth_dev_info_get(port->id, &info) < 0)
 		return;
 	strlcpy(c->driver, info.driver_name, sizeof(c->driver));
-	c->rx_queues = info.max_rx_queues;
+	c->rx_queues = max_rx_queues(&info);
 	c->vmdq_pools = info.max_vmdq_pools;
 	c->macs = info.max_mac_addrs;
 	c->live_queue_setup = info.dev_capa & RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP;
 	c->header_split = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT;
 	/* Of a queue that runs already this does nothing, but says whether it could. */
 	c->queue_start_stop = port->started && rte_eth_dev_rx_queue_start(port->id, 0) == 0;
+	c->deferred_start = port->defers;
+	strlcpy(c->why_no_deferred_start, port->why_not_deferred, sizeof(c->why_no_deferred_start));
 	c->rx_interrupts = port->started && rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, 0) >= 0;
 	if (strcmp(c->driver, "net_af_xdp") == 0) {
 		c->pools_grow = false;

@@ -53,6 +53,9 @@ struct vmq_port_capabilities {
 	bool live_queue_setup; /**< Rx queues can be set up on a started port. */
 	bool queue_start_stop; /**< Rx queues can be stopped alone; known once it has started. */
 	bool rx_interrupts; /**< Rx queues can wake a worker; known once it has started. */
+	/** A slot's Rx queues run only while it is asked for; known once it has started. */
+	bool deferred_start;
+	char why_no_deferred_start[128]; /**< "" if there are no slots, or it can. */
 	bool header_split; /**< Headers and data can go to different pools. */
 	bool pools_grow; /**< Memory that a pool gets later can be received into. */
 	char why_pools_do_not_grow[96];
@@ -94,7 +97,10 @@ int vmq_port_configure_slots(struct vmq_port *port, const struct vmq_port_slot_p
 /** @return the slots of the port, n of them. */
 const struct vmq_port_slot *vmq_port_slots(const struct vmq_port *port, uint16_t *n);
 
-/** Buffers that a slot's rings take out of its pool. */
+/**
+ * Buffers that a slot's rings take out of its pool; while it runs, where slots are started
+ * alone (vmq_port_capabilities.deferred_start).
+ */
 uint32_t vmq_port_slot_buffers(const struct vmq_port *port, uint16_t slot);
 
 /**
@@ -108,8 +114,89 @@ uint32_t vmq_port_slot_buffers(const struct vmq_port *port, uint16_t slot);
 int vmq_port_start(struct vmq_port *port, struct rte_mempool *rx_pool,
 	struct rte_mempool *const *slot_pools, struct vmq_error *err);
 
+/**
+ * Rx queues that belong to no slot and have to be there beside the default one, such as the
+ * other queues of VMDq's first pool. They receive nothing.
+ *
+ * @param n
+ *   How many there are.
+ * @return buffers that their rings take out of the default queue's pool.
+ */
+uint32_t vmq_port_idle_buffers(const struct vmq_port *port, uint16_t *n);
+
+/**
+ * Have a slot receive, with the port or from now on; after vmq_port_start() none does. Where
+ * slots are not started alone this does nothing: all of them run. Takes as long as the
+ * hardware takes, a few milliseconds. Control thread, while no other uses the port.
+ *
+ * @return 0 or -errno with the reason in err, and it does not receive.
+ */
+int vmq_port_slot_start(struct vmq_port *port, uint16_t slot, struct vmq_error *err);
+
+/**
+ * The opposite: its buffers go home, and with them what is in its ring. Nobody may poll it
+ * by now.
+ *
+ * @return 0; or -errno with the reason in err: it may receive, and must not be polled before
+ *   vmq_port_slot_start() has succeeded. -ENOTSUP: slots are not stopped alone.
+ */
+int vmq_port_slot_stop(struct vmq_port *port, uint16_t slot, struct vmq_error *err);
+
+/* What a device may say of its own accord. */
+#define VMQ_PORT_WANTS_RESET (UINT32_C(1) << 0) /**< RTE_ETH_EVENT_INTR_RESET */
+/** RTE_ETH_EVENT_INTR_RMV, or it is not there, or the kernel wants it back from vfio. */
+#define VMQ_PORT_REMOVED (UINT32_C(1) << 1)
+
+/**
+ * @param look
+ *   Ask the driver, too, whether the device is there; some read a register for it.
+ * @return what it has said since the last call, VMQ_PORT_*.
+ */
+uint32_t vmq_port_take_events(struct vmq_port *port, bool look);
+
+/**
+ * Start a port that was stopped as it was started before; its device is reset first, if its
+ * driver can do that. One that was let go of is attached again, if its device is back. Takes
+ * as long as the hardware takes. Any one thread, while no other uses the port.
+ *
+ * @param slot_pools
+ *   As in vmq_port_start().
+ * @return 0 or -errno with the reason in err; it can be tried again.
+ */
+int vmq_port_restart(struct vmq_port *port, struct rte_mempool *rx_pool,
+	struct rte_mempool *const *slot_pools, struct vmq_error *err);
+
 /** Stop receiving and sending; packets of the rings go home. Once no worker polls. */
 void vmq_port_stop(struct vmq_port *port);
+
+/**
+ * Stop, and give the device back, which the kernel may be waiting for; what the driver still
+ * held goes home. Only vmq_port_restart() or vmq_port_close() may follow. Any thread, while
+ * nobody else uses it.
+ */
+void vmq_port_let_go(struct vmq_port *port);
+
+/** Is it let go of, and nothing more? */
+bool vmq_port_is_let_go(const struct vmq_port *port);
+
+/**
+ * Is there a PCI device again where it was, with a driver that lets DPDK have it? Others than
+ * PCI devices do not come back.
+ */
+bool vmq_port_could_come_back(const struct vmq_port *port);
+
+/**
+ * How many buffers of its Rx pool a driver keeps when its port is closed, by its fault. They
+ * may be written to until the process ends.
+ *
+ * net_af_xdp of 22.11 fills a ring of 2048 buffers for each Rx queue, puts in one for each that
+ * it takes out, and forgets them all: xsk_configure(), eth_dev_close(). It does not close the
+ * socket either, to which the kernel may have them. As many may be in its Tx ring.
+ *
+ * @param least, most
+ *   0 for a driver that gives all back.
+ */
+void vmq_port_kept_buffers(const struct vmq_port *port, uint32_t *least, uint32_t *most);
 
 /** Close; what the driver still held goes home. NULL is allowed. */
 void vmq_port_close(struct vmq_port *port);
