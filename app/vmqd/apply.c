@@ -224,6 +224,9 @@ make_again(struct apply *apply, const struct plan_step *step, struct vmq_error *
 
 	if (apply->completing != NULL)
 		return end_completion(apply, err);
+	/* Its file, device or socket may be in use until it is gone. */
+	if (wait_freed(apply) == UNDER_WAY)
+		return UNDER_WAY;
 	if (request_allocate(requests_of(apply, step), owner_of(apply, step),
 		apply->plan.system->doc, queue->was, &queue->id, err) < 0)
 		return FAILED;

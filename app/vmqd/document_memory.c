@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <rte_common.h>
+#include <rte_ether.h>
 #include <rte_memory.h>
 
 #include <vmq_queue.h>
@@ -79,7 +80,8 @@ backends_bytes(const struct document *doc)
 	size_t i;
 
 	for (i = 0; i < doc_total_queues(doc); i++)
-		bytes += vmq_queue_backend_bytes(doc_any_queue(doc, i, NULL)->backend.type);
+		bytes += vmq_queue_xmit_bytes(doc_any_queue(doc, i, NULL)->backend.type,
+			VMQ_XMIT_BUFFERS, VMQ_XMIT_BUFFERS, RTE_ETHER_MTU);
 	return bytes;
 }
 

@@ -21,12 +21,28 @@ enum vmq_status
 oid_hardware_capabilities(struct vmq_oid_adapter *adapter, struct vmq_oid_request *request)
 {
 	struct vmq_oid_capabilities *out = request->information;
+	struct vmq_adapter_capabilities can;
+	const struct vmq_steer_capabilities *rules;
 
-	/* All steering is done in software: the NIC offers queues and tests of none. */
+	vmq_adapter_capabilities_get(adapter->beneath, &can);
 	*out = (struct vmq_oid_capabilities){
 		.header = VMQ_OID_HEADER(*out),
 		.memory_alignment = (uint32_t)vmq_adapter_alignment(adapter->beneath),
 	};
+	/* Where software steers all, the NIC offers queues and tests of none. */
+	if (can.chosen == VMQ_STEERING_SOFTWARE)
+		return oid_written(request, sizeof(*out));
+	rules = &can.found[can.chosen].rules;
+	out->enabled_filter_types = VMQ_OID_FILTER_TYPE_VMQ;
+	out->enabled_queue_types = VMQ_OID_QUEUE_TYPE_VM;
+	out->num_queues = can.hardware_queues;
+	out->supported_queue_properties = VMQ_OID_PROPERTY_PER_QUEUE_RECEIVE_INDICATION;
+	out->supported_filter_tests = VMQ_OID_TEST_BIT(VMQ_OID_TEST_EQUAL);
+	out->supported_headers = VMQ_OID_HEADERS_MAC;
+	out->supported_mac_fields = VMQ_OID_FIELD_BIT(VMQ_OID_FIELD_DESTINATION);
+	if (rules->tests[VMQ_STEER_MAC_VLAN].can)
+		out->supported_mac_fields |= VMQ_OID_FIELD_BIT(VMQ_OID_FIELD_VLAN_ID);
+	out->max_mac_filters = rules->max_rules != 0 ? rules->max_rules : UINT32_MAX;
 	return oid_written(request, sizeof(*out));
 }
 

@@ -319,7 +319,8 @@ check_owner(struct vmq_oid_request *request, const struct vmq_oid_owner *owner,
 		return vmq_error_set(&request->error, VMQ_STATUS_NOT_ACCEPTED,
 			"%s %u is nobody's: it can be removed, not changed", what, id);
 	return vmq_error_set(&request->error, VMQ_STATUS_NOT_ACCEPTED, "%s %u is owner %s's%s",
-		what, id, owner->name, abandoned ? ", who has gone: take it over first" : "");
+		what, id, owner->name, abandoned ? ", who has gone: take it over first"
+			: request->owner->administrator ? ": act in its name to change it" : "");
 }
 
 enum vmq_status

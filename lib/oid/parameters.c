@@ -8,7 +8,10 @@
 
 #include "oid_private.h"
 
-#define REVISION_2 (VMQ_OID_QUEUE_OPTIONS_CHANGED | VMQ_OID_QUEUE_RATE_CHANGED)
+#define REVISION_2                                                                                 \
+	(VMQ_OID_QUEUE_OPTIONS_CHANGED | VMQ_OID_QUEUE_RATE_CHANGED |                              \
+		VMQ_OID_QUEUE_PRIORITY_CHANGED | VMQ_OID_QUEUE_VM_NAME_CHANGED |                   \
+		VMQ_OID_QUEUE_DEMAND_CHANGED)
 #define CHANGE_FLAGS                                                                               \
 	(VMQ_OID_QUEUE_FLAGS_CHANGED | VMQ_OID_QUEUE_AFFINITY_CHANGED |                            \
 		VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED | VMQ_OID_QUEUE_NAME_CHANGED | REVISION_2)
@@ -89,6 +92,8 @@ write_extension(struct vmq_oid_queue_parameters *out, const struct vmq_queue_par
 	out->demand_high = memory->demand.high;
 	out->demand_step = memory->demand.step;
 	out->demand_hold_ms = memory->demand.hold_ms;
+	out->transmit_buffers = memory->xmit_buffers;
+	out->transmit_buffers_limit = memory->xmit_limit;
 	out->rate_to_vm_mbps = params->rate_to_vm.mbps;
 	out->rate_to_vm_burst_kb = params->rate_to_vm.burst_kb;
 	out->rate_from_vm_mbps = params->rate_from_vm.mbps;
@@ -177,7 +182,50 @@ check_changes(struct vmq_oid_request *request)
 	if ((in->flags & VMQ_OID_QUEUE_NAME_CHANGED) &&
 		!oid_has_end(in->queue_name, sizeof(in->queue_name)))
 		return vmq_error_set(&request->error, bad, "the queue's name has no end");
+	if ((in->flags & VMQ_OID_QUEUE_VM_NAME_CHANGED) &&
+		!oid_has_end(in->vm_name, sizeof(in->vm_name)))
+		return vmq_error_set(&request->error, bad, "the VM's name has no end");
+	if ((in->flags & VMQ_OID_QUEUE_PRIORITY_CHANGED) && in->priority > UINT8_MAX)
+		return vmq_error_set(&request->error, bad, "a priority of %u is not in 0 to 255",
+			in->priority);
 	return VMQ_STATUS_SUCCESS;
+}
+
+/* What of revision 2 is to change. Returns change flags of the queue. */
+static uint32_t
+read_changes(const struct vmq_oid_queue_parameters *in, struct vmq_queue_params *params)
+{
+	uint32_t changes = 0;
+
+	if (in->flags & VMQ_OID_QUEUE_OPTIONS_CHANGED) {
+		params->keep_tags = (in->options & VMQ_OID_OPTION_KEEP_TAGS) != 0;
+		params->allow_spoofing = (in->options & VMQ_OID_OPTION_ALLOW_SPOOFING) != 0;
+		params->broadcast = (in->options & VMQ_OID_OPTION_BROADCAST) != 0;
+		changes |= VMQ_QUEUE_CHANGE_OPTIONS;
+	}
+	if (in->flags & VMQ_OID_QUEUE_RATE_CHANGED) {
+		oid_read_rates(in, params);
+		changes |= VMQ_QUEUE_CHANGE_RATE;
+	}
+	if (in->flags & VMQ_OID_QUEUE_PRIORITY_CHANGED) {
+		params->priority = (uint8_t)in->priority;
+		changes |= VMQ_QUEUE_CHANGE_PRIORITY;
+	}
+	if (in->flags & VMQ_OID_QUEUE_VM_NAME_CHANGED) {
+		params->vm = in->vm_name[0] != '\0' ? in->vm_name : NULL;
+		changes |= VMQ_QUEUE_CHANGE_VM;
+	}
+	if (in->flags & VMQ_OID_QUEUE_DEMAND_CHANGED) {
+		params->memory.min_buffers = in->receive_buffers_min;
+		params->memory.demand = (struct vmq_pool_demand){
+			.low = in->demand_low,
+			.high = in->demand_high,
+			.step = in->demand_step,
+			.hold_ms = in->demand_hold_ms,
+		};
+		changes |= VMQ_QUEUE_CHANGE_DEMAND;
+	}
+	return changes;
 }
 
 enum vmq_status
@@ -206,15 +254,7 @@ oid_set_parameters(struct vmq_oid_adapter *adapter, struct vmq_oid_request *requ
 		changes |= VMQ_QUEUE_CHANGE_BUFFERS;
 	if (in->flags & VMQ_OID_QUEUE_NAME_CHANGED)
 		changes |= VMQ_QUEUE_CHANGE_NAME;
-	if (in->flags & VMQ_OID_QUEUE_OPTIONS_CHANGED) {
-		params.allow_spoofing = (in->options & VMQ_OID_OPTION_ALLOW_SPOOFING) != 0;
-		params.broadcast = (in->options & VMQ_OID_OPTION_BROADCAST) != 0;
-		changes |= VMQ_QUEUE_CHANGE_OPTIONS;
-	}
-	if (in->flags & VMQ_OID_QUEUE_RATE_CHANGED) {
-		oid_read_rates(in, &params);
-		changes |= VMQ_QUEUE_CHANGE_RATE;
-	}
+	changes |= read_changes(in, &params);
 	record = oid_reserve_record(adapter, info.id);
 	if (record == NULL)
 		return vmq_error_set(&request->error, VMQ_STATUS_RESOURCES,

@@ -138,6 +138,8 @@ read_extension(const struct vmq_oid_queue_parameters *in, struct vmq_queue_param
 			.step = in->demand_step,
 			.hold_ms = in->demand_hold_ms,
 		},
+		.xmit_buffers = in->transmit_buffers,
+		.xmit_limit = in->transmit_buffers_limit,
 	};
 	params->keep_tags = (in->options & VMQ_OID_OPTION_KEEP_TAGS) != 0;
 	params->allow_spoofing = (in->options & VMQ_OID_OPTION_ALLOW_SPOOFING) != 0;
@@ -300,9 +302,9 @@ oid_enum_queues(struct vmq_oid_adapter *adapter, struct vmq_oid_request *request
 	return status;
 }
 
-/* May the owner change the queue's memory? */
+/* May the owner change the queue's memory, or who steers it? */
 static enum vmq_status
-memory_access(struct vmq_oid_owner *owner, uint16_t queue_id, struct vmq_error *err)
+change_access(struct vmq_oid_owner *owner, uint16_t queue_id, struct vmq_error *err)
 {
 	struct vmq_oid_request request = {.owner = owner};
 	struct vmq_queue_info info;
@@ -317,7 +319,7 @@ enum vmq_status
 vmq_oid_memory_grow(struct vmq_oid_owner *owner, uint16_t queue_id, uint32_t buffers,
 	struct vmq_error *err)
 {
-	enum vmq_status status = memory_access(owner, queue_id, err);
+	enum vmq_status status = change_access(owner, queue_id, err);
 
 	if (status != VMQ_STATUS_SUCCESS)
 		return status;
@@ -327,9 +329,31 @@ vmq_oid_memory_grow(struct vmq_oid_owner *owner, uint16_t queue_id, uint32_t buf
 enum vmq_status
 vmq_oid_memory_shrink(struct vmq_oid_owner *owner, uint16_t queue_id, struct vmq_error *err)
 {
-	enum vmq_status status = memory_access(owner, queue_id, err);
+	enum vmq_status status = change_access(owner, queue_id, err);
 
 	if (status != VMQ_STATUS_SUCCESS)
 		return status;
 	return vmq_queue_shrink(owner->adapter->beneath, queue_id, err);
+}
+
+enum vmq_status
+vmq_oid_queue_promote(struct vmq_oid_owner *owner, uint16_t queue_id,
+	vmq_change_callback *callback, void *arg, struct vmq_error *err)
+{
+	enum vmq_status status = change_access(owner, queue_id, err);
+
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
+	return vmq_queue_promote(owner->adapter->beneath, queue_id, callback, arg, err);
+}
+
+enum vmq_status
+vmq_oid_queue_demote(struct vmq_oid_owner *owner, uint16_t queue_id,
+	vmq_change_callback *callback, void *arg, struct vmq_error *err)
+{
+	enum vmq_status status = change_access(owner, queue_id, err);
+
+	if (status != VMQ_STATUS_SUCCESS)
+		return status;
+	return vmq_queue_demote(owner->adapter->beneath, queue_id, callback, arg, err);
 }

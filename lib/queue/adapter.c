@@ -290,6 +290,12 @@ vmq_adapter_start(struct vmq_host *host, const struct vmq_adapter_params *params
 		ret = rte_errno;
 		goto fail;
 	}
+	/* Whether pools may grow decides about memory; it is looked at again when it runs. */
+	vmq_port_capabilities_get(adapter->port, &adapter->hardware.port);
+	if (!queue_pool_grows(queue) && queue->memory.limit > queue->memory.buffers)
+		VMQ_LOG(NOTICE, "adapter %s: its default queue keeps to %u buffers: %s\n",
+			adapter->name, queue->memory.buffers,
+			adapter->hardware.port.why_pools_do_not_grow);
 	status = open_default_memory(queue, params->port.rx_descriptors, err);
 	if (status == VMQ_STATUS_SUCCESS)
 		status = queue_open_path(queue, err);
@@ -398,13 +404,23 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 	if (host_assign(adapter->host) < 0)
 		VMQ_LOG(ERR, "adapter %s: no memory to take it from its worker\n", adapter->name);
 	vmq_datapath_synchronize(adapter->host->dp);
-	vmq_port_stats_get(adapter->port, &adapter->last_port);
+	if (port_is_usable(adapter))
+		vmq_port_stats_get(adapter->port, &adapter->last_port);
+	verify_end(adapter);
 	hardware_close(adapter);
 	vmq_port_stop(adapter->port);
+	/* All backends at once: slow ones are not waited for one after the other. */
+	for (i = 0; i < adapter->n_slots; i++)
+		if (adapter->queues[i] != NULL)
+			vmq_backend_quiesce(adapter->queues[i]->backend);
 	for (i = adapter->n_slots; i-- > 0;) {
 		queue = adapter->queues[i];
-		if (queue == NULL || queue->state == VMQ_QUEUE_FREEING)
+		if (queue == NULL)
 			continue;
+		if (queue->state == VMQ_QUEUE_FREEING) {
+			queue_close_path(queue);
+			continue;
+		}
 		queue->state_at_halt = queue->state;
 		queue_set_state(queue, VMQ_QUEUE_DMA_STOPPED);
 		queue_end_change(queue);
@@ -412,8 +428,23 @@ vmq_adapter_halt(struct vmq_adapter *adapter)
 		queue_set_state(queue, VMQ_QUEUE_FREEING);
 	}
 	/* What the driver holds of the default queue's memory comes home with this. */
+	vmq_port_kept_buffers(adapter->port, &adapter->kept_least, &adapter->kept_most);
 	vmq_port_close(adapter->port);
 	adapter->port = NULL;
+}
+
+uint32_t
+adapter_kept_buffers(const struct vmq_adapter *adapter)
+{
+	const struct vmq_pool *pool = adapter->queues[VMQ_DEFAULT_QUEUE_ID]->pool;
+	struct vmq_pool_stats stats;
+
+	if (!adapter->halted || adapter->kept_most == 0 || pool == NULL)
+		return 0;
+	vmq_pool_stats_get(pool, &stats);
+	/* Of more or less than it can be somebody else has some: all are missing then. */
+	return stats.outstanding >= adapter->kept_least && stats.outstanding <= adapter->kept_most
+		? stats.outstanding : 0;
 }
 
 /* The end of a queue, whether all packets are home or not. */
@@ -425,6 +456,15 @@ end_queue(struct queue *queue)
 
 	if (queue->pool != NULL)
 		vmq_pool_cancel_retire(queue->pool);
+	if (queue->xmit_pool != NULL)
+		vmq_pool_cancel_retire(queue->xmit_pool);
+	if (queue->id == VMQ_DEFAULT_QUEUE_ID && adapter_kept_buffers(queue->adapter) > 0) {
+		VMQ_LOG(NOTICE, "adapter %s: %u buffers stay with its driver, which does not give back "
+			"what its rings have; their memory is free when vmqd has ended\n",
+			queue->adapter->name, adapter_kept_buffers(queue->adapter));
+		vmq_pool_leave(queue->pool);
+		queue->pool = NULL;
+	}
 	freed = queue_close_memory(queue);
 	queue_leave_slot(queue, "its adapter is halted");
 	if (callback != NULL)
@@ -470,16 +510,24 @@ vmq_adapter_name(const struct vmq_adapter *adapter)
 void
 vmq_adapter_port_stats(const struct vmq_adapter *adapter, struct vmq_port_stats *stats)
 {
+	const struct vmq_port_stats *before = &adapter->before_resets;
+
 	*stats = adapter->last_port;
-	if (adapter->port != NULL)
+	if (port_is_usable(adapter))
 		vmq_port_stats_get(adapter->port, stats);
+	stats->received += before->received;
+	stats->missed += before->missed;
+	stats->errors += before->errors;
+	stats->no_buffer += before->no_buffer;
+	stats->sent += before->sent;
+	stats->send_errors += before->send_errors;
 }
 
 void
 vmq_adapter_link(const struct vmq_adapter *adapter, struct vmq_port_link *link)
 {
 	*link = (struct vmq_port_link){0};
-	if (adapter->port != NULL)
+	if (port_is_usable(adapter))
 		vmq_port_link_get(adapter->port, link);
 }
 

@@ -105,6 +105,7 @@ finish_one(struct queue *queue, struct vmq_queue_completion *item)
 {
 	struct vmq_pool_stats memory;
 	enum vmq_status status;
+	struct vmq_error why;
 
 	queue->completing = false;
 	if (queue->abort) {
@@ -114,6 +115,12 @@ finish_one(struct queue *queue, struct vmq_queue_completion *item)
 	}
 	if (item->status != VMQ_STATUS_SUCCESS)
 		return item->status;
+	if (queue->slot != NULL && slot_run(queue->slot, &why) < 0) {
+		queue_close_memory(queue);
+		return vmq_error_set(&item->error, VMQ_STATUS_FAILURE,
+			"queue %u (%s): its hardware queue does not start: %.350s", queue->id,
+			queue->name, why.text);
+	}
 	status = queue_open_path(queue, &item->error);
 	if (status != VMQ_STATUS_SUCCESS)
 		return status;
@@ -216,6 +223,38 @@ finish_done(struct vmq_job *job)
 	batch_free(batch);
 }
 
+static void
+wait_work(struct vmq_job *job)
+{
+	(void)job;
+}
+
+static void
+submit(struct batch *batch)
+{
+	batch->job = (struct vmq_job){.work = find_memory_work, .done = finish_done};
+	vmq_jobs_submit(batch->adapter->host->jobs, &batch->job);
+}
+
+static void
+wait_done(struct vmq_job *job)
+{
+	submit(RTE_PTR_SUB(job, offsetof(struct batch, job)));
+}
+
+/* Is a slot of the batch still giving back what its last VM had? */
+static bool
+slots_are_busy(const struct batch *batch)
+{
+	uint16_t i;
+
+	for (i = 0; i < batch->n; i++)
+		if (batch->queues[i] != NULL && batch->queues[i]->slot != NULL &&
+			vmq_pool_is_busy(batch->queues[i]->slot->pool))
+			return true;
+	return false;
+}
+
 /* Which queue an item means, if its state allows it. */
 static struct queue *
 accept_item(struct vmq_adapter *adapter, struct vmq_queue_completion *item)
@@ -254,7 +293,6 @@ vmq_queue_complete(struct vmq_adapter *adapter, struct vmq_queue_completion *ite
 	if (batch == NULL)
 		return VMQ_STATUS_RESOURCES;
 	*batch = (struct batch){
-		.job = {.work = find_memory_work, .done = finish_done},
 		.adapter = adapter,
 		.callback = callback,
 		.arg = arg,
@@ -271,7 +309,12 @@ vmq_queue_complete(struct vmq_adapter *adapter, struct vmq_queue_completion *ite
 		batch->queues[i] = accept_item(adapter, &batch->items[i]);
 
 	if (callback != NULL) {
-		vmq_jobs_submit(adapter->host->jobs, &batch->job);
+		/* Jobs end in order: after this one the slots have given back. */
+		batch->job = (struct vmq_job){.work = wait_work, .done = wait_done};
+		if (slots_are_busy(batch))
+			vmq_jobs_submit(adapter->host->jobs, &batch->job);
+		else
+			submit(batch);
 		return VMQ_STATUS_PENDING;
 	}
 	find_memory(batch);

@@ -39,6 +39,7 @@ vmq_queue_set_filter(struct vmq_adapter *adapter, uint16_t id, const struct vmq_
 	before = queue->state;
 	queue->n_filters++;
 	queue_set_state(queue, next);
+	adapter->hardware.changes++;
 	adapter->unpublished = true;
 	status = adapter_publish(adapter, err);
 	if (status != VMQ_STATUS_SUCCESS) {
@@ -76,6 +77,7 @@ vmq_queue_clear_filter(struct vmq_adapter *adapter, uint32_t filter_id, struct v
 	vmq_filter_del(adapter->filters, filter_id);
 	queue->n_filters--;
 	queue_set_state(queue, next);
+	adapter->hardware.changes++;
 	adapter->unpublished = true;
 	if (adapter_publish(adapter, err) != VMQ_STATUS_SUCCESS) {
 		/*
@@ -129,6 +131,7 @@ vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id, uint16_t 
 	vmq_filter_move(adapter->filters, filter_id, to);
 	destination->n_filters++;
 	queue_set_state(destination, next);
+	adapter->hardware.changes++;
 	adapter->unpublished = true;
 	status = adapter_publish(adapter, err);
 	if (status != VMQ_STATUS_SUCCESS) {

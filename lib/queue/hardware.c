@@ -20,6 +20,9 @@
  */
 #define PARKED_EXTRA (2 * VMQ_BURST)
 
+/* Of a VMDq pool with several Rx queues only the first gets frames; the others' rings. */
+#define IDLE_RINGS (3 * 64)
+
 /* The ways to steer, the best first; software is what is left. */
 static const struct vmq_steer_ops *const drivers[] = {&vmq_steer_vmdq, &vmq_steer_flow};
 
@@ -41,7 +44,7 @@ free_slots(struct hardware *hardware)
 	hardware->n_slots = 0;
 }
 
-/* Slots with their pools, parked. As many as there is memory for, at least one. */
+/* Slots with their pools, parked. All of them, or it fails. */
 static int
 make_slots(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *params, uint16_t n,
 	struct vmq_error *err)
@@ -69,18 +72,26 @@ make_slots(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *param
 	return 0;
 }
 
+struct rte_mempool **
+hardware_pools(const struct vmq_adapter *adapter)
+{
+	const struct hardware *hardware = &adapter->hardware;
+	struct rte_mempool **pools = calloc(hardware->n_slots + 1u, sizeof(*pools));
+	uint16_t i;
+
+	for (i = 0; pools != NULL && i < hardware->n_slots; i++)
+		pools[i] = vmq_pool_mempool(hardware->slots[i].pool);
+	return pools;
+}
+
 static int
 start_port(struct vmq_adapter *adapter, struct vmq_error *err)
 {
-	struct hardware *hardware = &adapter->hardware;
-	struct rte_mempool **pools = calloc(hardware->n_slots + 1u, sizeof(*pools));
-	uint16_t i;
+	struct rte_mempool **pools = hardware_pools(adapter);
 	int ret;
 
 	if (pools == NULL)
 		return vmq_error_errno(err, ENOMEM, "no memory for a list of pools");
-	for (i = 0; i < hardware->n_slots; i++)
-		pools[i] = vmq_pool_mempool(hardware->slots[i].pool);
 	ret = vmq_port_start(adapter->port, vmq_pool_mempool(adapter->queues[0]->pool), pools, err);
 	free(pools);
 	return ret;
@@ -90,6 +101,7 @@ static struct vmq_steer *
 open_steer(struct vmq_adapter *adapter, const struct vmq_steer_ops *ops, void *arg,
 	struct vmq_error *err)
 {
+	struct hardware *hardware = &adapter->hardware;
 	struct vmq_steer_slot *slots;
 	const struct vmq_port_slot *from;
 	struct vmq_steer *steer;
@@ -108,7 +120,30 @@ open_steer(struct vmq_adapter *adapter, const struct vmq_steer_ops *ops, void *a
 		.ops = ops, .arg = arg, .port_id = vmq_port_id(adapter->port), .slots = slots,
 		.n_slots = n}, err);
 	free(slots);
+	if (steer != NULL) {
+		hardware->tried[ops->steering] = true;
+		vmq_steer_capabilities_get(steer, &hardware->rules[ops->steering]);
+	}
 	return steer;
+}
+
+/* Is there enough of the default queue's memory for all rings that have to be in it? */
+static int
+check_idle_rings(const struct vmq_adapter *adapter, struct vmq_error *err)
+{
+	const uint16_t ring = vmq_port_rx_descriptors(adapter->port);
+	struct vmq_pool_stats stats;
+	uint32_t idle, needed;
+	uint16_t n;
+
+	idle = vmq_port_idle_buffers(adapter->port, &n);
+	needed = vmq_adapter_min_buffers(ring) + idle;
+	vmq_pool_stats_get(adapter->queues[VMQ_DEFAULT_QUEUE_ID]->pool, &stats);
+	if (idle == 0 || stats.populated >= needed)
+		return 0;
+	return vmq_error_errno(err, ENOMEM, "its default queue has %u buffers, and with %u idle rings "
+		"of the NIC (%u buffers) it needs %u: give its default_queue memory.buffers of as "
+		"many", stats.populated, n, idle, needed);
 }
 
 /* Start the port for one way to steer; on failure it is stopped, with its slots kept. */
@@ -133,6 +168,9 @@ try_driver(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *param
 	n = vmq_port_configure_slots(adapter->port, &slots, err);
 	if (n < 0)
 		return n;
+	ret = check_idle_rings(adapter, err);
+	if (ret < 0)
+		return ret;
 	/* The last try's rings were let go of by this. */
 	free_slots(&adapter->hardware);
 	ret = make_slots(adapter, params, (uint16_t)n, err);
@@ -149,15 +187,45 @@ try_driver(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *param
 	return ret;
 }
 
+/* The other ways, beside the one chosen: what rules would there be? Only to be told. */
+static void
+look_at_others(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *params)
+{
+	struct hardware *hardware = &adapter->hardware;
+	struct vmq_error why;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(drivers); i++) {
+		const struct vmq_steer_ops *ops = drivers[i];
+
+		if (params->ops != NULL && params->ops->steering == ops->steering)
+			ops = params->ops;
+		if (ops->steering == hardware->steering || hardware->why_not[ops->steering][0] != '\0')
+			continue;
+		if (params->steering != VMQ_STEERING_AUTO) {
+			note(hardware, ops->steering, "not asked for");
+		} else if (ops->possible != NULL &&
+			ops->possible(params->ops_arg, vmq_port_id(adapter->port), &why) < 0) {
+			note(hardware, ops->steering, why.text);
+		} else {
+			struct vmq_steer *steer = open_steer(adapter, ops, params->ops_arg, &why);
+			char text[64];
+
+			vmq_steer_close(steer);
+			snprintf(text, sizeof(text), "%s is there, which is better",
+				vmq_steering_name(hardware->steering));
+			note(hardware, ops->steering, steer != NULL ? text : why.text);
+		}
+	}
+}
+
 /* Back to a port without slots. */
 static int
-start_software(struct vmq_adapter *adapter, bool configured, struct vmq_error *err)
+start_software(struct vmq_adapter *adapter, struct vmq_error *err)
 {
-	int ret = 0;
+	int ret = vmq_port_configure_slots(adapter->port, &(struct vmq_port_slot_params){.n = 0},
+		err);
 
-	if (configured)
-		ret = vmq_port_configure_slots(adapter->port, &(struct vmq_port_slot_params){
-			.n = 0}, err);
 	if (ret < 0)
 		return ret;
 	free_slots(&adapter->hardware);
@@ -197,6 +265,7 @@ make_sources(struct vmq_adapter *adapter, struct vmq_error *err)
 			return vmq_error_errno(err, ENOMEM, "adapter %s: no memory for a slot's "
 				"source", adapter->name);
 		slot->worker = VMQ_DP_NO_WORKER;
+		slot->running = !hardware->port.deferred_start;
 		/* What this thread has taken to fill the rings goes back to where all find it. */
 		rte_mempool_cache_flush(NULL, vmq_pool_mempool(slot->pool));
 	}
@@ -210,7 +279,6 @@ hardware_start_port(struct vmq_adapter *adapter, const struct vmq_adapter_hardwa
 	struct hardware *hardware = &adapter->hardware;
 	const struct vmq_steer_ops *ops;
 	struct vmq_error why;
-	bool configured = false;
 	unsigned int i;
 	int ret;
 
@@ -228,14 +296,16 @@ hardware_start_port(struct vmq_adapter *adapter, const struct vmq_adapter_hardwa
 			note(hardware, ops->steering, "no hardware queues are asked for");
 			continue;
 		}
-		configured = true;
-		ret = try_driver(adapter, params, ops, &why);
+		if (!hardware->port.pools_grow)
+			/* A VM's memory comes when its NIC's ring has run for long. */
+			ret = vmq_error_errno(&why, ENOTSUP, "pools of its queues cannot grow: %s",
+				hardware->port.why_pools_do_not_grow);
+		else
+			ret = try_driver(adapter, params, ops, &why);
 		if (ret == 0) {
 			hardware->steering = ops->steering;
-			while (++i < RTE_DIM(drivers))
-				note(hardware, drivers[i]->steering,
-					is_wanted(params, drivers[i]) ? "not tried: VMDq is there"
-								      : "not asked for");
+			note(hardware, VMQ_STEERING_SOFTWARE, "it takes what hardware cannot");
+			look_at_others(adapter, params);
 			return 0;
 		}
 		note(hardware, ops->steering, why.text);
@@ -245,13 +315,50 @@ hardware_start_port(struct vmq_adapter *adapter, const struct vmq_adapter_hardwa
 				"what there is", adapter->name,
 				vmq_steering_name(ops->steering), why.text);
 	}
-	return start_software(adapter, configured, err);
+	return start_software(adapter, err);
 }
 
 int
 hardware_start(struct vmq_adapter *adapter, struct vmq_error *err)
 {
+	const struct hardware *hardware = &adapter->hardware;
+
+	vmq_port_capabilities_get(adapter->port, &adapter->hardware.port);
+	if (hardware->steering == VMQ_STEERING_SOFTWARE) {
+		if (hardware->asked != VMQ_STEERING_SOFTWARE)
+			VMQ_LOG(INFO, "adapter %s: software steers: vmdq: %.200s; flow: %.200s\n",
+				adapter->name, hardware->why_not[VMQ_STEERING_VMDQ],
+				hardware->why_not[VMQ_STEERING_FLOW]);
+		return 0;
+	}
+	VMQ_LOG(INFO, "adapter %s: the NIC steers (%s), %u hardware queues for VMs\n",
+		adapter->name, vmq_steering_name(hardware->steering), hardware->n_slots);
 	return make_sources(adapter, err);
+}
+
+void
+vmq_adapter_capabilities_get(const struct vmq_adapter *adapter,
+	struct vmq_adapter_capabilities *capabilities)
+{
+	const struct hardware *hardware = &adapter->hardware;
+	unsigned int i;
+
+	*capabilities = (struct vmq_adapter_capabilities){
+		.port = hardware->port,
+		.asked = hardware->asked,
+		.chosen = hardware->steering,
+		.hardware_queues = hardware->n_slots,
+		.rules = hardware->steer != NULL ? vmq_steer_rules(hardware->steer) : 0,
+	};
+	for (i = 0; i < VMQ_STEERING_COUNT; i++) {
+		capabilities->found[i] = (struct vmq_steering_found){
+			.why_not = hardware->why_not[i],
+			.tried = hardware->tried[i],
+			.rules = hardware->rules[i],
+		};
+	}
+	for (i = 0; i < hardware->n_slots; i++)
+		capabilities->free_hardware_queues += slot_is_free(&hardware->slots[i]);
 }
 
 void
@@ -265,4 +372,19 @@ void
 hardware_free(struct vmq_adapter *adapter)
 {
 	free_slots(&adapter->hardware);
+}
+
+size_t
+vmq_slot_memory_bytes(uint16_t rx_descriptors, uint32_t limit, uint32_t buffer_size)
+{
+	const uint32_t parked = rx_descriptors + IDLE_RINGS + PARKED_EXTRA;
+
+	return vmq_pool_block_bytes(parked, buffer_size) +
+		vmq_pool_fixed_bytes(RTE_MAX(limit, parked)) + 4096; /* its records */
+}
+
+unsigned int
+vmq_slot_memzones(void)
+{
+	return VMQ_POOL_MEMZONES(1);
 }

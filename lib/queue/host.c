@@ -100,12 +100,16 @@ adapter_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 			queue_free_progress(queue);
 		} else if (queue->dp != NULL) {
 			vmq_pool_tick(queue->pool, now_ms);
+			xmit_progress(queue, now_ms);
 		}
 	}
+	fault_progress(adapter, now_ms);
 	adapter_look_at_links(adapter, now_ms);
 	slots_progress(adapter, now_ms);
 	promote_progress(adapter, now_ms);
 	rules_progress(adapter);
+	verify_progress(adapter, now_ms);
+	vanish_progress(adapter, now_ms);
 	/* A new view, if only as a sign to the worker to flush its cache. */
 	queue = adapter->queues[VMQ_DEFAULT_QUEUE_ID];
 	if (queue->pool != NULL && vmq_pool_is_retiring(queue->pool)) {
@@ -204,11 +208,11 @@ assign_worker(struct vmq_host *host, uint16_t worker)
 	STAILQ_FOREACH(adapter, &host->adapters, next) {
 		if (adapter->halted)
 			continue;
-		if (adapter->source_worker == worker)
+		if (adapter->source_worker == worker && port_is_usable(adapter))
 			sources[n_sources++] = adapter->source;
 		uplinks[n_uplinks++] = adapter->uplink;
 		for (i = 0; i < adapter->hardware.n_slots; i++)
-			if (adapter->hardware.slots[i].worker == worker)
+			if (adapter->hardware.slots[i].worker == worker && port_is_usable(adapter))
 				hw[n_hw++] = adapter->hardware.slots[i].hw;
 		for (i = 0; i < adapter->n_slots; i++) {
 			if (is_remote(adapter, adapter->queues[i], worker))

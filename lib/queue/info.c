@@ -40,16 +40,23 @@ vmq_queue_info_get(const struct vmq_adapter *adapter, uint16_t id, struct vmq_qu
 	info->rule_why = queue->rule_why;
 	if (queue->slot != NULL && queue->slot->hw != NULL)
 		vmq_dp_hw_stats_get(queue->slot->hw, &info->hardware);
-	if (queue->state == VMQ_QUEUE_FREEING) {
+	if (queue->state == VMQ_QUEUE_FREEING)
 		info->freeing_ms = host_now_ms() - queue->freeing_since_ms;
-		info->missing = queue_missing(queue);
-	}
 	info->memory.limit = queue->memory.limit;
-	/* While the helper thread makes or frees the pools they are its own. */
+	/*
+	 * While the helper thread makes or frees the pools they are its own. Before it makes
+	 * them there is nothing that could be missing, and it frees them when nothing is.
+	 */
+	if (queue->state == VMQ_QUEUE_FREEING && !queue->completing && !queue->releasing)
+		info->missing = queue_missing(queue);
 	if (queue->pool != NULL && !queue->completing && !queue->releasing)
 		vmq_pool_stats_get(queue->pool, &info->memory);
 	if (queue->xmit_pool != NULL && !queue->completing && !queue->releasing)
 		vmq_pool_stats_get(queue->xmit_pool, &info->xmit_memory);
+	if (id == VMQ_DEFAULT_QUEUE_ID)
+		info->kept_by_driver = adapter_kept_buffers(adapter);
+	info->xmit_node = queue->xmit_node;
+	info->xmit_why = queue->xmit_why;
 	info->transmits = queue_transmits(queue);
 	info->packets = queue->last_packets;
 	info->transmit = queue->last_transmit;

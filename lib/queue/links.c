@@ -30,6 +30,7 @@ look_at_backend(struct queue *queue)
 		indicate_backend(queue, !queue->link.up);
 		indicate_backend(queue, queue->link.up);
 	}
+	xmit_follow(queue);
 }
 
 static void
@@ -37,7 +38,7 @@ look_at_port(struct vmq_adapter *adapter)
 {
 	const struct vmq_port_link before = adapter->link;
 
-	vmq_port_link_get(adapter->port, &adapter->link);
+	vmq_adapter_link(adapter, &adapter->link);
 	if (adapter->link.up != before.up || adapter->link.mbps != before.mbps)
 		adapter_indicate(adapter,
 			adapter->link.up ? VMQ_INDICATE_LINK_UP : VMQ_INDICATE_LINK_DOWN,

@@ -22,6 +22,10 @@ find(const struct vmq_adapter *adapter, uint16_t id, struct queue **queue, struc
 		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
 			"queue %u (%s) is %s: only one that runs or is paused has memory that can "
 			"be changed", id, (*queue)->name, vmq_queue_state_name((*queue)->state));
+	if (!queue_pool_grows(*queue))
+		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED,
+			"queue %u (%s): the memory that its NIC receives into stays as it is: %s",
+			id, (*queue)->name, adapter->hardware.port.why_pools_do_not_grow);
 	return VMQ_STATUS_SUCCESS;
 }
 

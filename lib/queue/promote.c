@@ -17,6 +17,7 @@ struct change {
 	struct queue *queue;
 	struct slot *slot; /* NULL: to software */
 	struct vmq_pool *pool; /* for software */
+	bool settling; /* it has its slot, and the NIC's rules follow */
 	enum vmq_status status;
 	struct vmq_error err;
 	vmq_change_callback *callback;
@@ -65,12 +66,32 @@ promote_work(struct vmq_job *job)
 }
 
 static void
+promote_done(struct vmq_job *job);
+
+/* The slot has given back what its last VM had: jobs end in order. */
+static void
+promote_ready(struct vmq_job *job)
+{
+	struct change *change = RTE_PTR_SUB(job, offsetof(struct change, job));
+
+	change->job = (struct vmq_job){.work = promote_work, .done = promote_done};
+	vmq_jobs_submit(change->queue->adapter->host->jobs, &change->job);
+}
+
+static void
+promote_wait(struct vmq_job *job)
+{
+	(void)job;
+}
+
+static void
 promote_done(struct vmq_job *job)
 {
 	struct change *change = RTE_PTR_SUB(job, offsetof(struct change, job));
 	struct queue *queue = change->queue;
 	struct slot *slot = change->slot;
 	struct vmq_adapter *adapter = queue->adapter;
+	struct vmq_error why;
 
 	if (change->status == VMQ_STATUS_SUCCESS && (queue->abort || queue->dp == NULL ||
 			adapter->halted)) {
@@ -78,8 +99,15 @@ promote_done(struct vmq_job *job)
 		change->status = vmq_error_set(&change->err, VMQ_STATUS_REQUEST_ABORTED,
 			"queue %u (%s) is being freed", queue->id, queue->name);
 	}
+	if (change->status == VMQ_STATUS_SUCCESS && slot_run(slot, &why) < 0) {
+		slot_close_memory(slot);
+		change->status = vmq_error_set(&change->err, VMQ_STATUS_FAILURE,
+			"queue %u (%s): its hardware queue does not start: %.350s", queue->id,
+			queue->name, why.text);
+	}
 	if (change->status != VMQ_STATUS_SUCCESS) {
-		queue_leave_slot(queue, "there was no memory for its promotion");
+		queue_leave_slot(queue, change->status == VMQ_STATUS_FAILURE ? change->err.text
+			: "there was no memory for its promotion");
 		end_change(change);
 		return;
 	}
@@ -89,10 +117,10 @@ promote_done(struct vmq_job *job)
 	if (!tell_workers(adapter, &change->err))
 		VMQ_LOG(WARNING, "queue %u (%s): its workers hear of its slot with the next change\n",
 			queue->id, queue->name);
+	change->settling = true;
 	rules_changed(adapter);
 	adapter_indicate(adapter, VMQ_INDICATE_QUEUE_PARAMETERS, queue->id,
 		VMQ_QUEUE_CHANGE_STEERING);
-	end_change(change);
 }
 
 static struct change *
@@ -161,8 +189,11 @@ vmq_queue_promote(struct vmq_adapter *adapter, uint16_t id, vmq_change_callback 
 	queue_take_free_slot(queue, slot);
 	queue->demoted = false;
 	change->slot = slot;
-	change->job = (struct vmq_job){.work = promote_work, .done = promote_done};
-	vmq_jobs_submit(adapter->host->jobs, &change->job);
+	change->job = (struct vmq_job){.work = promote_wait, .done = promote_ready};
+	if (vmq_pool_is_busy(slot->pool))
+		vmq_jobs_submit(adapter->host->jobs, &change->job);
+	else
+		promote_ready(&change->job);
 	return VMQ_STATUS_PENDING;
 }
 
@@ -227,10 +258,11 @@ queue_end_change(struct queue *queue)
 	struct change *change = queue->change;
 
 	/* With the helper thread: its end sees what has become of the queue. */
-	if (change == NULL || !queue->leaving_hardware)
+	if (change == NULL || (!queue->leaving_hardware && !change->settling))
 		return;
+	if (queue->leaving_hardware)
+		vmq_pool_destroy(change->pool, NULL);
 	queue->leaving_hardware = false;
-	vmq_pool_destroy(change->pool, NULL);
 	change->status = vmq_error_set(&change->err, VMQ_STATUS_REQUEST_ABORTED,
 		"queue %u (%s) is being freed", queue->id, queue->name);
 	end_change(change);
@@ -293,11 +325,14 @@ best_candidate(struct vmq_adapter *adapter)
 void
 promote_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 {
+	const bool settled = rules_are_settled(adapter);
 	struct queue *queue;
 	uint32_t i;
 
 	for (i = 0; i < adapter->n_slots; i++) {
 		queue = adapter->queues[i];
+		if (queue != NULL && queue->change != NULL && queue->change->settling && settled)
+			end_change(queue->change);
 		/* Nobody can take from it any more: it goes at once when it is full again. */
 		if (queue != NULL && queue->left_pool != NULL &&
 			vmq_pool_destroy(queue->left_pool, NULL) == 0)

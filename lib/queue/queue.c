@@ -58,6 +58,12 @@ queue_create(struct vmq_adapter *adapter, uint16_t id, const struct vmq_queue_pa
 	queue->adapter = adapter;
 	queue->worker = params->worker;
 	queue->memory = params->memory;
+	if (queue->memory.xmit_buffers == 0)
+		queue->memory.xmit_buffers = VMQ_XMIT_BUFFERS;
+	if (queue->memory.xmit_limit == 0)
+		queue->memory.xmit_limit = queue->memory.xmit_buffers;
+	queue->xmit_node = SOCKET_ID_ANY;
+	queue->xmit_tried = SOCKET_ID_ANY;
 	queue->keep_tags = params->keep_tags;
 	queue->anti_spoof = !params->allow_spoofing;
 	queue->receive_only = params->receive_only;
@@ -144,6 +150,14 @@ check_memory(const struct vmq_queue_memory *memory, struct vmq_error *err)
 	if (memory->min_buffers > memory->buffers)
 		return vmq_error_set(err, bad, "at least %u buffers are more than the %u asked for",
 			memory->min_buffers, memory->buffers);
+	if (memory->xmit_buffers != 0 && memory->xmit_buffers < VMQ_XMIT_BUFFERS)
+		return vmq_error_set(err, bad, "%u buffers for what the VM sends: at least %u",
+			memory->xmit_buffers, VMQ_XMIT_BUFFERS);
+	if (memory->xmit_limit != 0 &&
+		memory->xmit_limit < RTE_MAX(memory->xmit_buffers, (uint32_t)VMQ_XMIT_BUFFERS))
+		return vmq_error_set(err, bad, "%u buffers for what the VM sends are over the "
+			"limit of %u", RTE_MAX(memory->xmit_buffers, (uint32_t)VMQ_XMIT_BUFFERS),
+			memory->xmit_limit);
 	return vmq_pool_demand_check(&memory->demand, err);
 }
 
@@ -256,31 +270,50 @@ change_worker(struct queue *queue, uint16_t worker, struct vmq_error *err)
 	return status;
 }
 
+/* Options that workers know from the view. On failure they are as they were. */
+static enum vmq_status
+change_view(struct queue *queue, bool keep_tags, bool broadcast, struct vmq_error *err)
+{
+	const bool had_tags = queue->keep_tags, had_broadcast = queue->broadcast;
+	enum vmq_status status;
+
+	if (keep_tags == had_tags && broadcast == had_broadcast)
+		return VMQ_STATUS_SUCCESS;
+	queue->keep_tags = keep_tags;
+	queue->broadcast = broadcast;
+	if (queue->dp == NULL)
+		return VMQ_STATUS_SUCCESS;
+	queue->adapter->unpublished = true;
+	status = adapter_publish(queue->adapter, err);
+	if (status != VMQ_STATUS_SUCCESS) {
+		queue->keep_tags = had_tags;
+		queue->broadcast = had_broadcast;
+	}
+	return status;
+}
+
 /* Rates and options, where packets pass. On failure they are as they were. */
 static enum vmq_status
 change_path(struct queue *queue, uint32_t changes, const struct vmq_queue_params *params,
 	struct vmq_error *err)
 {
-	const bool had_broadcast = queue->broadcast, new_view = queue->dp != NULL &&
-		(changes & VMQ_QUEUE_CHANGE_OPTIONS) && params->broadcast != had_broadcast;
+	const bool had_tags = queue->keep_tags, had_broadcast = queue->broadcast;
 	enum vmq_status status;
 
-	if (new_view) {
-		queue->broadcast = params->broadcast;
-		queue->adapter->unpublished = true;
-		status = adapter_publish(queue->adapter, err);
-		if (status != VMQ_STATUS_SUCCESS) {
-			queue->broadcast = had_broadcast;
+	if (changes & VMQ_QUEUE_CHANGE_OPTIONS) {
+		status = change_view(queue, params->keep_tags, params->broadcast, err);
+		if (status != VMQ_STATUS_SUCCESS)
 			return status;
-		}
 	}
 	if (changes & VMQ_QUEUE_CHANGE_RATE) {
 		if (queue->dp != NULL && vmq_dp_queue_set_rates(queue->adapter->host->dp,
 			queue->dp, &params->rate_to_vm, &params->rate_from_vm) < 0) {
-			if (new_view) { /* the next view has it */
-				queue->broadcast = had_broadcast;
-				queue->adapter->unpublished = true;
-			}
+			/* Without memory even for that the next view has it. */
+			queue->adapter->unpublished |= queue->keep_tags != had_tags ||
+				queue->broadcast != had_broadcast;
+			queue->keep_tags = had_tags;
+			queue->broadcast = had_broadcast;
+			adapter_publish(queue->adapter, NULL);
 			return vmq_error_set(err, VMQ_STATUS_RESOURCES,
 				"queue %u (%s): no memory for its rates", queue->id, queue->name);
 		}
@@ -288,12 +321,31 @@ change_path(struct queue *queue, uint32_t changes, const struct vmq_queue_params
 		queue->rate_from_vm = params->rate_from_vm;
 	}
 	if (changes & VMQ_QUEUE_CHANGE_OPTIONS) {
-		queue->broadcast = params->broadcast;
 		queue->anti_spoof = !params->allow_spoofing;
 		if (queue->dp != NULL)
 			vmq_dp_queue_anti_spoof(queue->dp, queue->anti_spoof);
 	}
 	return VMQ_STATUS_SUCCESS;
+}
+
+static void
+replace_string(char **string, char *by)
+{
+	free(*string);
+	*string = by;
+}
+
+/* What cannot fail. */
+static void
+change_records(struct queue *queue, uint32_t changes, const struct vmq_queue_params *params,
+	const struct vmq_queue_memory *memory)
+{
+	queue->memory = *memory;
+	/* One that is on its way out of hardware gets it with its new memory. */
+	if ((changes & VMQ_QUEUE_CHANGE_DEMAND) && queue->pool != NULL && !queue->leaving_hardware)
+		queue_watch_pool(queue);
+	if (changes & VMQ_QUEUE_CHANGE_PRIORITY)
+		queue->priority = params->priority;
 }
 
 enum vmq_status
@@ -304,7 +356,7 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 	struct vmq_queue_memory memory;
 	enum vmq_status status;
 	uint16_t old_worker;
-	char *name = NULL;
+	char *name = NULL, *vm = NULL;
 
 	if (queue == NULL)
 		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
@@ -317,8 +369,13 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 			"queue %u (%s): its memory is on its way", id, queue->name);
 	memory = queue->memory;
 	old_worker = queue->worker;
-	if (changes & VMQ_QUEUE_CHANGE_BUFFERS) {
+	if (changes & VMQ_QUEUE_CHANGE_BUFFERS)
 		memory.buffers = params->memory.buffers;
+	if (changes & VMQ_QUEUE_CHANGE_DEMAND) {
+		memory.demand = params->memory.demand;
+		memory.min_buffers = params->memory.min_buffers;
+	}
+	if (changes & (VMQ_QUEUE_CHANGE_BUFFERS | VMQ_QUEUE_CHANGE_DEMAND)) {
 		status = check_memory(&memory, err);
 		if (status != VMQ_STATUS_SUCCESS)
 			return status;
@@ -333,28 +390,34 @@ vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 		if (status != VMQ_STATUS_SUCCESS)
 			return status;
 	}
-	if ((changes & VMQ_QUEUE_CHANGE_NAME) && !copy_string(&name, params->name))
-		return vmq_error_set(err, VMQ_STATUS_RESOURCES, "no memory for a name");
+	status = VMQ_STATUS_RESOURCES;
+	if (((changes & VMQ_QUEUE_CHANGE_NAME) && !copy_string(&name, params->name)) ||
+		((changes & VMQ_QUEUE_CHANGE_VM) && !copy_string(&vm, params->vm))) {
+		vmq_error_set(err, status, "no memory for a name");
+		goto fail;
+	}
 	if (changes & VMQ_QUEUE_CHANGE_WORKER) {
 		status = change_worker(queue, params->worker, err);
-		if (status != VMQ_STATUS_SUCCESS) {
-			free(name);
-			return status;
-		}
+		if (status != VMQ_STATUS_SUCCESS)
+			goto fail;
 	}
 	status = change_path(queue, changes, params, err);
 	if (status != VMQ_STATUS_SUCCESS) {
 		/* It would be odd to have half of it. */
 		if (changes & VMQ_QUEUE_CHANGE_WORKER)
 			change_worker(queue, old_worker, NULL);
-		free(name);
-		return status;
+		goto fail;
 	}
-	queue->memory = memory;
-	if (name != NULL) {
-		free(queue->name);
-		queue->name = name;
-	}
+	change_records(queue, changes, params, &memory);
+	if (changes & VMQ_QUEUE_CHANGE_NAME)
+		replace_string(&queue->name, name);
+	if (changes & VMQ_QUEUE_CHANGE_VM)
+		replace_string(&queue->vm, vm);
 	adapter_indicate(adapter, VMQ_INDICATE_QUEUE_PARAMETERS, id, changes);
 	return VMQ_STATUS_SUCCESS;
+
+fail:
+	free(name);
+	free(vm);
+	return status;
 }

@@ -35,8 +35,16 @@ void
 queue_free_progress(struct queue *queue)
 {
 	/* A block on its way to or from the helper thread comes to rest by itself. */
-	if (queue->state != VMQ_QUEUE_FREEING || queue->releasing || queue->completing ||
-		queue->change != NULL)
+	if (queue->state != VMQ_QUEUE_FREEING)
+		return;
+	if (queue->dp != NULL) {
+		/* What it has taken it may still be writing: until then those packets are out. */
+		if (!vmq_backend_quiesce(queue->backend))
+			return;
+		queue_close_path(queue);
+	}
+	if (queue->releasing || queue->completing || queue->change != NULL ||
+		queue->xmit_move != NULL)
 		return;
 	if (queue_missing(queue) > 0) {
 		/* What the VM has sent may lie in the port's rings. */
@@ -48,6 +56,15 @@ queue_free_progress(struct queue *queue)
 		if (vmq_pool_progress(queue->pool))
 			return;
 	}
+	if (queue->xmit_pool != NULL) {
+		vmq_pool_cancel_retire(queue->xmit_pool);
+		if (vmq_pool_progress(queue->xmit_pool))
+			return;
+	}
+	/* A rule that was just being made goes with the next step of the rules. */
+	if (queue->slot != NULL && !queue->adapter->halted &&
+		rules_lead_to(queue->adapter, queue->slot) && !rules_are_settled(queue->adapter))
+		return;
 	queue->releasing = true;
 	queue->job = (struct vmq_job){.work = release_work, .done = release_done};
 	vmq_jobs_submit(queue->adapter->host->jobs, &queue->job);
@@ -99,12 +116,12 @@ vmq_queue_free(struct vmq_adapter *adapter, uint16_t id, vmq_free_callback *call
 		}
 		vmq_dp_queue_serve(queue->dp, VMQ_SERVE_NOBODY);
 		vmq_datapath_synchronize(adapter->host->dp);
+		vmq_dp_queue_discard(queue->dp);
 	}
 	queue->freeing_since_ms = host_now_ms();
 	queue->free_callback = callback;
 	queue->free_arg = arg;
 	queue_set_state(queue, next); /* DmaStopped, and that is indicated */
-	queue_close_path(queue);
 	queue_set_state(queue, vmq_queue_next_state(queue->state, VMQ_EVENT_DMA_STOPPED));
 	queue_free_progress(queue);
 	return VMQ_STATUS_PENDING;

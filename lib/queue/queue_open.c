@@ -10,13 +10,6 @@
 
 #include "queue_private.h"
 
-/*
- * Buffers for what a VM sends: the ring of a backend's port, what waits in the
- * adapter's Tx ring, and room to move.
- */
-#define XMIT_BUFFERS 1024
-#define XMIT_BUFFER_SIZE 2048
-
 size_t
 vmq_queue_memory_bytes(uint32_t buffers, uint32_t limit, uint32_t buffer_size)
 {
@@ -25,15 +18,6 @@ vmq_queue_memory_bytes(uint32_t buffers, uint32_t limit, uint32_t buffer_size)
 		2 * (rte_align32pow2(limit + 1) * sizeof(void *) + sizeof(struct rte_ring)) +
 		/* records of queue and backend: a few cache lines and two bursts */
 		4096;
-}
-
-size_t
-vmq_queue_backend_bytes(enum vmq_backend_type type)
-{
-	if (!vmq_backend_type_receives(type))
-		return 0;
-	return vmq_pool_block_bytes(XMIT_BUFFERS, XMIT_BUFFER_SIZE) +
-		vmq_pool_fixed_bytes(XMIT_BUFFERS);
 }
 
 unsigned int
@@ -63,47 +47,64 @@ on_pool_event(void *arg, struct vmq_pool *pool, enum vmq_pool_event event, uint3
 	adapter_indicate(queue->adapter, indications[event], queue->id, buffers);
 }
 
+int
+queue_own_node(const struct queue *queue)
+{
+	return queue->memory.node != SOCKET_ID_ANY ? queue->memory.node : worker_node(queue);
+}
+
+struct vmq_pool *
+queue_fill_pool(struct queue *queue, const struct vmq_pool_params *params, uint32_t buffers,
+	struct vmq_error *err)
+{
+	struct vmq_pool *pool = vmq_pool_create(queue->adapter->shmem, params, err);
+	enum vmq_status status;
+
+	if (pool == NULL)
+		return NULL;
+	status = vmq_pool_grow(pool, buffers, buffers, NULL, err);
+	if (status == VMQ_STATUS_SUCCESS)
+		return pool;
+	vmq_pool_destroy(pool, NULL);
+	rte_errno = status == VMQ_STATUS_RESOURCES ? ENOMEM : EIO;
+	return NULL;
+}
+
 static struct vmq_pool *
-make_pool(struct queue *queue, enum vmq_shmem_usage usage, uint32_t buffers, uint32_t limit,
-	uint32_t buffer_size, struct vmq_error *err)
+make_pool(struct queue *queue, uint32_t buffers, struct vmq_error *err)
 {
 	const struct vmq_queue_memory *memory = &queue->memory;
 	char name[RTE_MEMPOOL_NAMESIZE];
 	const struct vmq_pool_params params = {
 		.name = name,
 		.queue_id = queue->id,
-		.limit = limit,
-		.buffer_size = buffer_size,
-		.usage = usage,
+		.limit = memory->limit,
+		.buffer_size = memory->buffer_size,
+		.usage = VMQ_SHMEM_RECEIVE,
 		.flags = memory->contiguous ? VMQ_SHMEM_F_CONTIGUOUS : 0,
-		.cache_size = usage == VMQ_SHMEM_RECEIVE && queue->id == VMQ_DEFAULT_QUEUE_ID
-			? RX_CACHE_SIZE : 0,
-		/* Its worker's node, unless another was asked for. */
-		.node = memory->node != SOCKET_ID_ANY ? memory->node : worker_node(queue),
+		.cache_size = queue->id == VMQ_DEFAULT_QUEUE_ID ? RX_CACHE_SIZE : 0,
+		.node = queue_own_node(queue),
 	};
-	enum vmq_status status;
 	struct vmq_pool *pool;
 
-	snprintf(name, sizeof(name), "vmq_a%u_q%u_%s", queue->adapter->number, queue->id,
-		usage == VMQ_SHMEM_XMIT ? "tx" : "rx");
-	pool = vmq_pool_create(queue->adapter->shmem, &params, err);
-	if (pool == NULL)
-		return NULL;
-	status = vmq_pool_grow(pool, buffers, buffers, NULL, err);
-	if (status != VMQ_STATUS_SUCCESS) {
-		vmq_pool_destroy(pool, NULL);
-		rte_errno = status == VMQ_STATUS_RESOURCES ? ENOMEM : EIO;
-		return NULL;
-	}
-	vmq_pool_set_callback(pool, on_pool_event, queue);
+	snprintf(name, sizeof(name), "vmq_a%u_q%u_rx", queue->adapter->number, queue->id);
+	pool = queue_fill_pool(queue, &params, buffers, err);
+	if (pool != NULL)
+		vmq_pool_set_callback(pool, on_pool_event, queue);
 	return pool;
 }
 
 struct vmq_pool *
 queue_make_pool(struct queue *queue, struct vmq_error *err)
 {
-	return make_pool(queue, VMQ_SHMEM_RECEIVE, queue->memory.buffers, queue->memory.limit,
-		queue->memory.buffer_size, err);
+	return make_pool(queue, queue->memory.buffers, err);
+}
+
+/* The NIC may not hear of memory that comes later. What software copies into grows. */
+bool
+queue_pool_grows(const struct queue *queue)
+{
+	return queue->adapter->hardware.port.pools_grow || queue->id != VMQ_DEFAULT_QUEUE_ID;
 }
 
 void
@@ -111,7 +112,9 @@ queue_watch_pool(struct queue *queue)
 {
 	struct vmq_pool_demand demand = queue->memory.demand;
 
-	if (demand.low == 0 && demand.high == 0 && demand.step == 0)
+	if (!queue_pool_grows(queue))
+		demand = (struct vmq_pool_demand){0};
+	else if (demand.low == 0 && demand.high == 0 && demand.step == 0)
 		demand = vmq_pool_demand_default(queue->memory.buffers);
 	vmq_pool_set_demand(queue->pool, &demand);
 	vmq_pool_set_callback(queue->pool, on_pool_event, queue);
@@ -127,7 +130,6 @@ queue_use_slot_pool(struct queue *queue)
 enum vmq_status
 queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err)
 {
-	const struct vmq_queue_memory *memory = &queue->memory;
 	enum vmq_status status;
 
 	if (queue->slot != NULL) {
@@ -136,18 +138,18 @@ queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err)
 			return status;
 		queue_use_slot_pool(queue);
 	} else {
-		queue->pool = make_pool(queue, VMQ_SHMEM_RECEIVE, buffers, memory->limit,
-			memory->buffer_size, err);
+		queue->pool = make_pool(queue, buffers, err);
 		if (queue->pool == NULL)
 			return rte_errno == ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE;
 		queue_watch_pool(queue);
 	}
 	if (!vmq_backend_type_receives(queue->backend_params.type))
 		return VMQ_STATUS_SUCCESS;
-	queue->xmit_pool = make_pool(queue, VMQ_SHMEM_XMIT, XMIT_BUFFERS, XMIT_BUFFERS,
-		XMIT_BUFFER_SIZE, err);
-	if (queue->xmit_pool != NULL)
+	queue->xmit_pool = xmit_make_pool(queue, queue_own_node(queue), err);
+	if (queue->xmit_pool != NULL) {
+		queue->xmit_node = queue_own_node(queue);
 		return VMQ_STATUS_SUCCESS;
+	}
 	queue_close_memory(queue); /* nothing has used it: all buffers are home */
 	return rte_errno == ENOMEM ? VMQ_STATUS_RESOURCES : VMQ_STATUS_FAILURE;
 }
@@ -171,11 +173,14 @@ queue_open_path(struct queue *queue, struct vmq_error *err)
 		.anti_spoof = queue->anti_spoof,
 	};
 	struct vmq_backend_params backend = queue->backend_params;
+	struct vmq_worker_stats worker;
 	enum vmq_status status = VMQ_STATUS_FAILURE;
 
 	backend.socket_id = node;
 	backend.max_held = queue->memory.limit;
 	backend.mtu = queue->adapter->mtu;
+	vmq_worker_stats_get(queue->adapter->host->dp, queue->worker, &worker);
+	backend.interrupts = worker.mode == VMQ_WORKER_INTERRUPT;
 	backend.pool = queue->xmit_pool != NULL ? vmq_pool_mempool(queue->xmit_pool) : NULL;
 	queue->backend = vmq_backend_open(&backend, err);
 	if (queue->backend == NULL)
@@ -241,7 +246,8 @@ queue_missing(const struct queue *queue)
 	const bool in_slot = queue->slot != NULL && queue->pool == queue->slot->pool;
 
 	return (in_slot ? slot_missing(queue->slot) : pool_missing(queue->pool)) +
-		pool_missing(queue->left_pool) + pool_missing(queue->xmit_pool);
+		pool_missing(queue->left_pool) + pool_missing(queue->xmit_pool) +
+		pool_missing(queue->left_xmit_pool);
 }
 
 bool
@@ -262,5 +268,8 @@ queue_close_memory(struct queue *queue)
 	if (vmq_pool_destroy(queue->xmit_pool, NULL) < 0)
 		return false;
 	queue->xmit_pool = NULL;
+	if (vmq_pool_destroy(queue->left_xmit_pool, NULL) < 0)
+		return false;
+	queue->left_xmit_pool = NULL;
 	return true;
 }

@@ -51,6 +51,13 @@ struct queue {
 	/* From completion to freeing. */
 	struct vmq_pool *pool;
 	struct vmq_pool *xmit_pool; /* NULL if the backend receives nothing */
+	/* xmit.c */
+	struct vmq_pool *left_xmit_pool; /* on another node, while packets are out of it */
+	int xmit_node; /* where xmit_pool is */
+	int xmit_tried; /* node that there was no memory on */
+	char xmit_why[256]; /* why not there; "" if it is where it should be */
+	unsigned int xmit_pools; /* made so far: their names differ */
+	struct xmit_move *xmit_move; /* under way */
 	struct vmq_backend *backend;
 	struct vmq_backend_link link; /* of the backend, as it was indicated */
 	struct vmq_dp_queue *dp;
@@ -77,7 +84,15 @@ struct slot {
 	struct queue *queue; /* whose it is; NULL: it is parked */
 	struct vmq_pool *pool;
 	struct vmq_dp_hw *hw;
-	uint16_t worker; /* that polls it */
+	uint16_t worker; /* that polls it; VMQ_DP_NO_WORKER: none */
+	bool running; /* its Rx queues are, or will be once the port is usable */
+	bool parking; /* it is to be stopped, when its ring is found empty */
+	bool park_marked;
+	uint64_t park_since_us; /* of parking; or when a stop that failed is tried again */
+	struct vmq_dp_mark park_mark;
+	/* vanish.c: counted at its last look; and looks that found something odd */
+	uint64_t last_by_hardware, last_replicas, last_received;
+	unsigned int doubts;
 	uint32_t ring_buffers; /* that its rings take */
 	uint32_t parked_buffers; /* the least that it needs */
 	uint32_t buffer_size;
@@ -98,6 +113,9 @@ enum rules_step {
 struct hardware {
 	enum vmq_steering asked, steering;
 	char why_not[VMQ_STEERING_COUNT][256];
+	bool tried[VMQ_STEERING_COUNT];
+	struct vmq_steer_capabilities rules[VMQ_STEERING_COUNT]; /* of those tried */
+	struct vmq_port_capabilities port; /* some are known once it has started */
 	struct vmq_steer *steer; /* NULL: software */
 	uint32_t limit; /* of a queue that can have a slot */
 	uint16_t n_slots;
@@ -111,6 +129,27 @@ struct hardware {
 	uint32_t default_ring; /* its descriptors */
 	uint64_t retry_ms; /* no rule is asked for before */
 	uint64_t promote_ms; /* when to look for queues to promote */
+	uint64_t changes; /* of filters and rules, counted */
+	/* vanish.c */
+	bool testing; /* the verification under way is its own */
+	uint64_t doubt_ms; /* when it looks again */
+	uint64_t test_ms; /* no test before */
+};
+
+/* fault.c: a port that does not run. */
+struct fault {
+	enum vmq_port_state state;
+	char why[256];
+	char rule_why[256]; /* why a rule could not be put back */
+	uint32_t events; /* VMQ_PORT_* to be seen to */
+	uint32_t resets, restored;
+	uint64_t look_ms; /* when to look whether the device is there, and its rules */
+	uint64_t retry_ms; /* of a reset that has failed */
+	uint32_t retry_after_ms;
+	bool let_go; /* the device that is gone may be taken back */
+	struct vmq_job job; /* starts it again */
+	int ret; /* the job's */
+	struct vmq_error err;
 };
 
 struct vmq_adapter {
@@ -126,9 +165,12 @@ struct vmq_adapter {
 	uint16_t source_worker;
 	uint16_t mtu;
 	struct hardware hardware;
+	struct verify *verify; /* verify.c's; NULL: nobody verifies */
 	struct vmq_port_link link; /* as it was indicated */
 	uint64_t look_ms; /* when links are looked at again */
-	struct vmq_port_stats last_port; /* what the port counted until it was closed */
+	struct vmq_port_stats last_port; /* what the port counted until it was closed, or stopped */
+	struct vmq_port_stats before_resets; /* what it had counted and has forgotten */
+	struct fault fault;
 	struct queue **queues; /* by id, NULL: none; [0] is the default queue */
 	uint32_t n_slots; /* in queues */
 	unsigned int batch; /* depth of begin without commit */
@@ -136,6 +178,7 @@ struct vmq_adapter {
 	bool runs_again; /* a queue does, which workers may have seen stopped */
 	bool unsettled; /* the batch has moved the last filter away from a queue */
 	bool halted;
+	uint32_t kept_least, kept_most; /* buffers that its driver keeps, once it is halted */
 	vmq_indication_callback *indication;
 	void *indication_arg;
 };
@@ -161,6 +204,8 @@ bool load_progress(struct vmq_host *host, uint64_t now_ms);
 
 /* adapter.c */
 struct queue *adapter_queue(const struct vmq_adapter *adapter, uint32_t id);
+/* Of the default queue's buffers that are out: those that the driver keeps for good. */
+uint32_t adapter_kept_buffers(const struct vmq_adapter *adapter);
 /* Publish what has changed, unless a batch is open. */
 enum vmq_status adapter_publish(struct vmq_adapter *adapter, struct vmq_error *err);
 /* The same, without a look at the rules. */
@@ -199,21 +244,41 @@ queue_transmits(const struct queue *queue)
 enum vmq_status queue_open_memory(struct queue *queue, uint32_t buffers, struct vmq_error *err);
 /* Give a queue with pools its backend and data path; on failure the pools go too. */
 enum vmq_status queue_open_path(struct queue *queue, struct vmq_error *err);
-/* Take data path and backend away; no worker may use the queue any more. */
+/*
+ * Take data path and backend away; no worker may use the queue any more. Waits for a
+ * backend that is not quiet: vmq_backend_quiesce(). May be called again.
+ */
 void queue_close_path(struct queue *queue);
 /* Packets that are out of the queue's memory. */
 uint32_t queue_missing(const struct queue *queue);
 /* Free the pools. Returns false while packets are out, or memory is on its way. */
 bool queue_close_memory(struct queue *queue);
 
+/* The NUMA node asked for, else that of its worker. */
+int queue_own_node(const struct queue *queue);
+
+/* A pool with a first block. Returns NULL with rte_errno. Control thread or helper thread. */
+struct vmq_pool *queue_fill_pool(struct queue *queue, const struct vmq_pool_params *params,
+	uint32_t buffers, struct vmq_error *err);
+
+/* xmit.c */
+struct vmq_pool *xmit_make_pool(struct queue *queue, int node, struct vmq_error *err);
+/* Have the memory follow the VM that is there. */
+void xmit_follow(struct queue *queue);
+/* Growth, return, and the end of a pool that was left. */
+void xmit_progress(struct queue *queue, uint64_t now_ms);
+
 /* Make a queue's packet pool in software. Control thread or helper thread. */
 struct vmq_pool *queue_make_pool(struct queue *queue, struct vmq_error *err);
 /* Marks and indications of the pool that the queue has. */
+bool queue_pool_grows(const struct queue *queue);
 void queue_watch_pool(struct queue *queue);
 /* The pool of its slot is the queue's from now on. */
 void queue_use_slot_pool(struct queue *queue);
 
-/* hardware.c: choose who steers and start the port; then, with a source, the rest. */
+/* hardware.c: what each slot receives into; the caller frees it. NULL: no memory. */
+struct rte_mempool **hardware_pools(const struct vmq_adapter *adapter);
+/* Choose who steers and start the port; then, with a source, the rest. */
 int hardware_start_port(struct vmq_adapter *adapter, const struct vmq_adapter_hardware *params,
 	struct vmq_error *err);
 int hardware_start(struct vmq_adapter *adapter, struct vmq_error *err);
@@ -229,6 +294,8 @@ struct slot *slot_find_free(struct vmq_adapter *adapter);
 /* Packets that are out of its memory and not in the NIC's ring. */
 uint32_t slot_missing(const struct slot *slot);
 uint32_t slot_reserve(void);
+/* Why a queue cannot have one of the adapter's slots at all; "" if it can. */
+const char *queue_unfit(const struct queue *queue, char *text, size_t size);
 /* Can it ever have a slot? If not, hardware_why says why. */
 bool queue_may_have_slot(struct queue *queue);
 /* Give a new queue a slot if there is one for it. */
@@ -239,6 +306,13 @@ void queue_leave_slot(struct queue *queue, const char *why);
 enum vmq_status slot_open_memory(struct slot *slot, const struct queue *queue, uint32_t buffers,
 	struct vmq_error *err);
 void slot_close_memory(struct slot *slot);
+/*
+ * Have a slot's Rx queues run; and all that are to run, once a port was started anew. Returns
+ * 0 or -errno with err. Control thread.
+ */
+int slot_run(struct slot *slot, struct vmq_error *err);
+int slots_run_again(struct vmq_adapter *adapter, struct vmq_error *err);
+/* Memory goes back from slots that nobody has, and their Rx queues are stopped. */
 void slots_progress(struct vmq_adapter *adapter, uint64_t now_ms);
 /* Have each slot polled by its queue's worker. Returns 0 or -ENOMEM. */
 int slots_assign(struct vmq_adapter *adapter);
@@ -254,7 +328,17 @@ void rules_progress(struct vmq_adapter *adapter);
  * of the rules that is not over. Waits for its end, briefly; returns false if it did not come.
  */
 bool rules_settle(struct vmq_adapter *adapter);
+/* Are the rules as they are to be, as far as the NIC takes them now? */
+bool rules_are_settled(const struct vmq_adapter *adapter);
 bool rules_lead_to(const struct vmq_adapter *adapter, const struct slot *slot);
+
+/* verify.c */
+void verify_progress(struct vmq_adapter *adapter, uint64_t now_ms);
+void verify_end(struct vmq_adapter *adapter);
+
+/* vanish.c: look for rules that have no effect any more; end a test of its own. */
+void vanish_progress(struct vmq_adapter *adapter, uint64_t now_ms);
+void vanish_end(struct vmq_adapter *adapter);
 
 /* promote.c */
 void promote_progress(struct vmq_adapter *adapter, uint64_t now_ms);
@@ -262,6 +346,15 @@ void promote_progress(struct vmq_adapter *adapter, uint64_t now_ms);
 void queue_left_hardware(struct queue *queue);
 /* A queue is to be freed, or its adapter halted. */
 void queue_end_change(struct queue *queue);
+
+/* fault.c */
+void fault_progress(struct vmq_adapter *adapter, uint64_t now_ms);
+/* May control and workers use the port now? */
+static inline bool
+port_is_usable(const struct vmq_adapter *adapter)
+{
+	return adapter->port != NULL && adapter->fault.state == VMQ_PORT_RUNS;
+}
 
 /* links.c: tell of links that have come or gone, if it is time to look. */
 void adapter_look_at_links(struct vmq_adapter *adapter, uint64_t now_ms);

@@ -72,6 +72,93 @@ wanted_slot(const struct vmq_adapter *adapter, const struct vmq_filter *filter)
 	return queue->slot->number;
 }
 
+static const char *const how_names[VMQ_FILTER_HOW_COUNT] = {
+	[VMQ_FILTER_SOFTWARE] = "software",
+	[VMQ_FILTER_COVERED] = "covered",
+	[VMQ_FILTER_HARDWARE] = "hardware",
+};
+
+const char *
+vmq_filter_how_name(enum vmq_filter_how how)
+{
+	return (unsigned int)how < VMQ_FILTER_HOW_COUNT ? how_names[how] : NULL;
+}
+
+/* Why a filter has no rule and is to have none. */
+static void
+why_software(const struct vmq_adapter *adapter, const struct vmq_filter *filter, char *text,
+	size_t size)
+{
+	const struct queue *queue = queue_of(adapter, filter);
+	struct vmq_error err;
+
+	if (queue->slot == NULL) {
+		if (queue->hardware_why[0] != '\0')
+			strlcpy(text, queue->hardware_why, size);
+		else
+			queue_unfit(queue, text, size);
+	} else if (!queue_is_active(queue)) {
+		snprintf(text, size, "its queue is %s: it receives nothing",
+			vmq_queue_state_name(queue->state));
+	} else if (vmq_steer_best_test(adapter->hardware.steer, &filter->match, &err) ==
+			VMQ_STEER_TEST_COUNT) {
+		strlcpy(text, err.text, size);
+	} else {
+		strlcpy(text, "the NIC tests MACs only, and another queue has a filter of that MAC",
+			size);
+	}
+}
+
+bool
+vmq_filter_steering_get(const struct vmq_adapter *adapter, uint32_t filter_id,
+	struct vmq_filter_steering *steering)
+{
+	const struct vmq_filter *filter = vmq_filter_find(adapter->filters, filter_id);
+	const struct hardware *hardware = &adapter->hardware;
+	int slot = -1, wanted = -1;
+	enum vmq_steer_test test = VMQ_STEER_TEST_COUNT;
+	const struct queue *queue;
+
+	if (filter == NULL)
+		return false;
+	queue = queue_of(adapter, filter);
+	if (hardware->steer != NULL) {
+		slot = vmq_steer_slot_of(hardware->steer, filter_id);
+		test = vmq_steer_best_test(hardware->steer, &filter->match, NULL);
+		wanted = test == VMQ_STEER_TEST_COUNT ? -1 : wanted_slot(adapter, filter);
+	}
+	steering->text[0] = '\0';
+	if (adapter->fault.state != VMQ_PORT_RUNS) {
+		steering->how = VMQ_FILTER_SOFTWARE;
+		snprintf(steering->text, sizeof(steering->text), "the port is %s",
+			vmq_port_state_name(adapter->fault.state));
+	} else if (slot < 0 && wanted < 0) {
+		steering->how = VMQ_FILTER_SOFTWARE;
+		why_software(adapter, filter, steering->text, sizeof(steering->text));
+	} else if (slot < 0 && queue->rule_why[0] != '\0') {
+		steering->how = VMQ_FILTER_SOFTWARE;
+		strlcpy(steering->text, queue->rule_why, sizeof(steering->text));
+	} else if (slot >= 0 && vmq_steer_is_lost(hardware->steer, filter_id)) {
+		steering->how = VMQ_FILTER_SOFTWARE;
+		snprintf(steering->text, sizeof(steering->text), "its rule has vanished: %.200s",
+			adapter->fault.rule_why);
+	} else if (slot != wanted || queue->held) {
+		steering->how = VMQ_FILTER_COVERED;
+		snprintf(steering->text, sizeof(steering->text),
+			slot < 0 ? "the NIC's rule is being made"
+				: slot == wanted ? "the NIC has its rule; software keeps the order until "
+					"what came before it is delivered"
+				: "the NIC's old rule is being removed");
+	} else {
+		steering->how = VMQ_FILTER_HARDWARE;
+		snprintf(steering->text, sizeof(steering->text),
+			"the NIC tests %s%s: hardware queue %d", vmq_steer_test_name(test),
+			test == VMQ_STEER_MAC && filter->match.vlan_test != VMQ_VLAN_ANY
+				? ", software the VLAN" : "", slot);
+	}
+	return true;
+}
+
 /* Hold one way of a queue for this step. Returns false: later, something is held yet. */
 static bool
 hold(struct vmq_adapter *adapter, struct queue *queue, enum vmq_hold side)
@@ -173,6 +260,7 @@ remove_rules(struct vmq_adapter *adapter)
 			complain(adapter, filter, "removed", &err);
 			hardware->rules_changed = true;
 		}
+		hardware->changes++;
 		hardware->slots[slot].draining = true;
 		held |= queue->held;
 	}
@@ -190,7 +278,7 @@ make_rules(struct vmq_adapter *adapter)
 	uint32_t after;
 	int slot, ret;
 
-	if (host_now_ms() < hardware->retry_ms) {
+	if (host_now_ms() < hardware->retry_ms || !port_is_usable(adapter)) {
 		hardware->rules_changed = true;
 		return false;
 	}
@@ -215,6 +303,8 @@ make_rules(struct vmq_adapter *adapter)
 			complain(adapter, filter, "made", &err);
 			hardware->rules_changed = true;
 			forget = false;
+		} else {
+			hardware->changes++;
 		}
 		held |= queue->held;
 	}
@@ -240,7 +330,7 @@ release(struct vmq_adapter *adapter)
 		if (queue == NULL || !queue->held)
 			continue;
 		queue->held = false;
-		if (queue->dp != NULL)
+		if (queue->dp != NULL && !queue->abort) /* nobody serves one that is freed */
 			vmq_dp_queue_release(adapter->host->dp, queue->dp);
 	}
 	vmq_datapath_synchronize(adapter->host->dp);
@@ -324,7 +414,8 @@ rules_progress(struct vmq_adapter *adapter)
 	if (adapter->unpublished && adapter_publish_view(adapter, NULL) != VMQ_STATUS_SUCCESS)
 		return;
 	if (hardware->step != RULES_IDLE) {
-		if (is_drained(adapter))
+		/* What was in the rings of a port that was stopped is gone. */
+		if (!port_is_usable(adapter) || is_drained(adapter))
 			release(adapter);
 		if (hardware->step != RULES_IDLE)
 			return;
@@ -352,6 +443,17 @@ rules_settle(struct vmq_adapter *adapter)
 		rules_progress(adapter);
 	}
 	return true;
+}
+
+bool
+rules_are_settled(const struct vmq_adapter *adapter)
+{
+	const struct hardware *hardware = &adapter->hardware;
+
+	/* What was refused is asked for again later: that is not waited for. */
+	return hardware->step == RULES_IDLE && adapter->batch == 0 &&
+		(!hardware->rules_changed || host_now_ms() < hardware->retry_ms ||
+			adapter->fault.state == VMQ_PORT_GONE);
 }
 
 void

@@ -7,6 +7,11 @@
  * drivers cannot set up an Rx queue anew on a started port. The VM that takes the slot gets
  * the pool, which grows to what it asked for; when it leaves, the pool shrinks again as far
  * as the ring lets go of the buffers.
+ *
+ * Where the driver can, a slot's Rx queues are stopped while no VM has it. It is stopped when
+ * its rules are gone and its ring was seen empty after that: what was in it has been handed
+ * over or discarded by then, and counted. (Copies of broadcasts, which VMDq gives every pool,
+ * may come until the end. The default queue has them too.)
  */
 
 #include <errno.h>
@@ -19,6 +24,12 @@
 /* How often a parked pool is tried to be shrunk, and how long a try may take. */
 #define SHRINK_EVERY_MS 200
 #define SHRINK_MS 50
+
+/* Frames that the NIC has steered to a slot and has not written into its ring yet. */
+#define SETTLE_US 300
+
+/* After an Rx queue could not be stopped. */
+#define STOP_AGAIN_US (5 * 1000 * 1000)
 
 /* Buffers that have to be left for the ring before packets of a full queue are dropped. */
 #define SLOT_RESERVE (2 * VMQ_BURST)
@@ -74,9 +85,9 @@ slot_missing(const struct slot *slot)
 	struct vmq_pool_stats stats;
 
 	vmq_pool_stats_get(slot->pool, &stats);
-	/* The ring is full of buffers for as long as the port runs. */
+	/* The ring is full of buffers for as long as it runs. */
 	return stats.outstanding - RTE_MIN(stats.outstanding,
-		slot->adapter->port != NULL ? slot->ring_buffers : 0);
+		slot->adapter->port != NULL && slot->running ? slot->ring_buffers : 0);
 }
 
 bool
@@ -85,9 +96,15 @@ slot_is_free(const struct slot *slot)
 	return slot->queue == NULL && slot_missing(slot) == 0;
 }
 
-/* Why a queue cannot have one of the adapter's slots at all; "" if it can. */
-static const char *
-unfit(const struct queue *queue, char *text, size_t size)
+/* Free, and nothing of its last VM's memory is on the way back. */
+static bool
+is_ready(const struct slot *slot)
+{
+	return slot_is_free(slot) && !vmq_pool_is_busy(slot->pool);
+}
+
+const char *
+queue_unfit(const struct queue *queue, char *text, size_t size)
 {
 	const struct hardware *hardware = &queue->adapter->hardware;
 	const struct slot *slot = hardware->slots;
@@ -100,6 +117,8 @@ unfit(const struct queue *queue, char *text, size_t size)
 			hardware->why_not[VMQ_STEERING_FLOW]);
 	else if (queue->id == VMQ_DEFAULT_QUEUE_ID)
 		snprintf(text, size, "it is the default queue");
+	else if (queue->adapter->fault.state == VMQ_PORT_GONE)
+		snprintf(text, size, "the adapter's device was removed");
 	else if (memory->buffer_size != slot->buffer_size)
 		snprintf(text, size, "its buffers of %u bytes are not those of hardware queues (%u)",
 			memory->buffer_size, slot->buffer_size);
@@ -118,6 +137,7 @@ static void
 take(struct slot *slot, struct queue *queue)
 {
 	slot->queue = queue;
+	slot->parking = false;
 	queue->slot = slot;
 	queue->hardware_why[0] = '\0';
 }
@@ -144,18 +164,23 @@ overrule(struct hardware *hardware, uint8_t priority)
 struct slot *
 slot_find_free(struct vmq_adapter *adapter)
 {
+	struct slot *slot, *found = NULL;
 	uint16_t i;
 
-	for (i = 0; i < adapter->hardware.n_slots; i++)
-		if (slot_is_free(&adapter->hardware.slots[i]))
-			return &adapter->hardware.slots[i];
-	return NULL;
+	for (i = 0; i < adapter->hardware.n_slots; i++) {
+		slot = &adapter->hardware.slots[i];
+		if (is_ready(slot))
+			return slot;
+		if (found == NULL && slot_is_free(slot))
+			found = slot;
+	}
+	return found;
 }
 
 bool
 queue_may_have_slot(struct queue *queue)
 {
-	return unfit(queue, queue->hardware_why, sizeof(queue->hardware_why))[0] == '\0';
+	return queue_unfit(queue, queue->hardware_why, sizeof(queue->hardware_why))[0] == '\0';
 }
 
 void
@@ -267,6 +292,103 @@ shrink(struct slot *slot, uint64_t now_ms)
 	adapter_publish_view(slot->adapter, NULL);
 }
 
+int
+slot_run(struct slot *slot, struct vmq_error *err)
+{
+	struct vmq_adapter *adapter = slot->adapter;
+	int ret = 0;
+
+	if (slot->running)
+		return 0;
+	/* Meanwhile the port is another thread's: slots_run_again(). */
+	if (port_is_usable(adapter)) {
+		ret = vmq_port_slot_start(adapter->port, slot->number, err);
+		/* What this thread has taken at once for the ring, and not needed. */
+		rte_mempool_cache_flush(NULL, vmq_pool_mempool(slot->pool));
+	}
+	slot->running = ret == 0;
+	adapter->unpublished = true;
+	return ret;
+}
+
+int
+slots_run_again(struct vmq_adapter *adapter, struct vmq_error *err)
+{
+	uint16_t i;
+	int ret = 0;
+
+	for (i = 0; i < adapter->hardware.n_slots && ret == 0; i++) {
+		struct slot *slot = &adapter->hardware.slots[i];
+
+		if (!slot->running)
+			continue;
+		ret = vmq_port_slot_start(adapter->port, i, err);
+		rte_mempool_cache_flush(NULL, vmq_pool_mempool(slot->pool));
+	}
+	return ret;
+}
+
+static void
+stop(struct slot *slot)
+{
+	struct vmq_adapter *adapter = slot->adapter;
+	struct vmq_error err;
+	int ret;
+
+	slot->parking = false;
+	slot->running = false;
+	if (slots_assign(adapter) < 0) {
+		/* Nobody polls it, but a worker's list may have it: later. */
+		slot->running = true;
+		return;
+	}
+	ret = vmq_port_slot_stop(adapter->port, slot->number, &err);
+	rte_mempool_cache_flush(NULL, vmq_pool_mempool(slot->pool));
+	if (ret == 0)
+		return;
+	VMQ_LOG(NOTICE, "adapter %s: hardware queue %u has no VM and could not be stopped, which is "
+		"tried again: %.300s\n", adapter->name, slot->number, err.text);
+	slot->park_since_us = host_now_us() + STOP_AGAIN_US;
+	/* It is polled only if it runs. If not: the next VM's start says why. */
+	if (slot_run(slot, &err) == 0 && slots_assign(adapter) < 0)
+		VMQ_LOG(WARNING, "adapter %s: no memory to tell the workers of its slots\n",
+			adapter->name);
+}
+
+/* Stop a slot that nobody has, in steps as rules.c takes them. */
+static void
+park(struct slot *slot)
+{
+	struct vmq_adapter *adapter = slot->adapter;
+	const struct hardware *hardware = &adapter->hardware;
+	const uint64_t now_us = host_now_us();
+
+	if (!hardware->port.deferred_start || !slot->running || !port_is_usable(adapter))
+		return;
+	if (hardware->step != RULES_IDLE || rules_lead_to(adapter, slot)) {
+		slot->parking = false;
+		return;
+	}
+	if (!vmq_datapath_is_started(adapter->host->dp)) {
+		stop(slot);
+	} else if (!slot->parking) {
+		if (now_us < slot->park_since_us)
+			return;
+		slot->parking = true;
+		slot->park_marked = false;
+		slot->park_since_us = now_us;
+	} else if (!slot->park_marked) {
+		if (now_us - slot->park_since_us < SETTLE_US)
+			return;
+		slot->park_marked = true;
+		vmq_dp_hw_mark(slot->hw, &slot->park_mark);
+	} else if (vmq_dp_hw_drained(slot->hw, &slot->park_mark, slot->ring_buffers)) {
+		stop(slot);
+	}
+	if (slot->parking)
+		adapter->host->quiet = false;
+}
+
 void
 slots_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 {
@@ -275,17 +397,21 @@ slots_progress(struct vmq_adapter *adapter, uint64_t now_ms)
 	for (i = 0; i < adapter->hardware.n_slots; i++) {
 		struct slot *slot = &adapter->hardware.slots[i];
 
-		if (slot->queue == NULL)
+		if (slot->queue == NULL) {
+			park(slot);
 			shrink(slot, now_ms);
-		else
+		} else {
 			slot->shrinking = false;
+		}
 	}
 }
 
-/* Who is to poll a slot: its queue's worker, or the adapter's. */
+/* Who is to poll a slot: its queue's worker, or the adapter's. One that is stopped nobody. */
 static uint16_t
 worker_of(const struct slot *slot)
 {
+	if (!slot->running)
+		return VMQ_DP_NO_WORKER;
 	return slot->queue != NULL && slot->queue->dp != NULL ? slot->queue->worker
 							       : slot->adapter->source_worker;
 }
@@ -317,7 +443,7 @@ slots_assign(struct vmq_adapter *adapter)
 	for (i = 0; i < hardware->n_slots; i++) {
 		struct slot *slot = &hardware->slots[i];
 
-		if (slot->queue != NULL && slot->queue->dp != NULL)
+		if (slot->running && slot->queue != NULL && slot->queue->dp != NULL)
 			vmq_dp_queue_set_receiver(slot->queue->dp, slot->worker);
 		vmq_dp_hw_give(slot->hw, slot->worker);
 	}

@@ -13,7 +13,8 @@ vmq_queue_set_tap(struct vmq_adapter *adapter, uint16_t id, struct vmq_dp_tap *t
 	if (queue == NULL)
 		return vmq_error_set(err, VMQ_STATUS_INVALID_PARAMETER,
 			"adapter %s has no queue %u", adapter->name, (unsigned int)id);
-	if (queue->dp == NULL || queue->completing)
+	if (queue->dp == NULL || queue->completing ||
+		(tap != NULL && queue->state == VMQ_QUEUE_FREEING))
 		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
 			"queue %u (%s) is %s: it has no packets to look at", (unsigned int)id,
 			queue->name, vmq_queue_state_name(queue->state));

@@ -9,19 +9,6 @@
  * @file
  * Adapters and their queues: the object that joins memory, filters, port, backend
  * and data path, and the states it goes through. Control thread only.
- *
- *                  SET_FILTER          ALLOCATION_COMPLETE
- *      Allocated ------------> Set -------------------------> Running
- *        |   ^                  |                              |   ^
- *        |   +------------------+            last CLEAR_FILTER |   | SET_FILTER
- *        |    last CLEAR_FILTER                                v   |
- *        +--------- ALLOCATION_COMPLETE ---------------------> Paused
- *        |                                                     |
- *        +--- FREE_QUEUE ---> DmaStopped ---> Freeing <--------+ FREE_QUEUE
- *                              (indicated)     (all packets home) ---> Undefined
- *
- * The table with every event is in state.c; an event without an entry is refused
- * with VMQ_STATUS_NOT_ACCEPTED and changes nothing (spec: Queue states).
  */
 
 #include <vmq_backend.h>
@@ -31,108 +18,9 @@
 #include <vmq_port.h>
 #include <vmq_shmem.h>
 
-/** The seven states of a queue. */
-enum vmq_queue_state {
-	VMQ_QUEUE_UNDEFINED,
-	VMQ_QUEUE_ALLOCATED,
-	VMQ_QUEUE_SET,
-	VMQ_QUEUE_RUNNING,
-	VMQ_QUEUE_PAUSED,
-	VMQ_QUEUE_DMA_STOPPED,
-	VMQ_QUEUE_FREEING,
-	VMQ_QUEUE_STATE_COUNT, /* not a state; the answer to an event that is refused */
-};
-
-/** What may happen to a queue: rows of the table in the specification. */
-enum vmq_queue_event {
-	VMQ_EVENT_ALLOCATE_QUEUE,
-	VMQ_EVENT_QUERY_PARAMETERS,
-	VMQ_EVENT_SET_PARAMETERS,
-	VMQ_EVENT_SET_FILTER,
-	VMQ_EVENT_CLEAR_LAST_FILTER,
-	VMQ_EVENT_CLEAR_FILTER, /**< Not the last one. */
-	VMQ_EVENT_ENUM_FILTERS,
-	VMQ_EVENT_FILTER_PARAMETERS,
-	VMQ_EVENT_ALLOCATION_COMPLETE,
-	VMQ_EVENT_RECEIVE,
-	VMQ_EVENT_FREE_QUEUE,
-	VMQ_EVENT_DMA_STOPPED, /**< DMA has stopped and that was indicated. */
-	VMQ_EVENT_RESOURCES_FREED, /**< All packets are home, all resources free. */
-	VMQ_EVENT_COUNT, /* not an event */
-};
-
-/**
- * The state table, a pure function.
- *
- * @return the next state, or VMQ_QUEUE_STATE_COUNT: the event is not valid there.
- */
-enum vmq_queue_state vmq_queue_next_state(enum vmq_queue_state state, enum vmq_queue_event event);
-
-/** "Allocated", "DmaStopped"... */
-const char *vmq_queue_state_name(enum vmq_queue_state state);
-
-/** "SET_FILTER"... */
-const char *vmq_queue_event_name(enum vmq_queue_event event);
-
-/** The public operational state: "Undefined", "Running", "Paused" or "DmaStopped". */
-const char *vmq_queue_operational_state(enum vmq_queue_state state);
-
-/** The workers and the adapters on them. */
-struct vmq_host;
-
-/**
- * @param lcores
- *   One worker on each; worker numbers are indices in this array.
- * @return NULL with rte_errno
- */
-struct vmq_host *vmq_host_create(const unsigned int *lcores, uint16_t n_workers);
-
-/** What the workers do when there is nothing to do; before vmq_host_start(). */
-void vmq_host_set_workers(struct vmq_host *host, const struct vmq_worker_params *params);
-
-/** Launch the workers. @return 0 or -errno */
-int vmq_host_start(struct vmq_host *host);
-
-/** Stop the workers; from then on no packet moves. */
-void vmq_host_stop(struct vmq_host *host);
-
-/** Free. Its adapters must be gone. NULL is allowed. */
-void vmq_host_free(struct vmq_host *host);
-
-struct vmq_datapath *vmq_host_datapath(const struct vmq_host *host);
-
-/** What a worker has done over some time. All 0 where there was nothing to measure. */
-struct vmq_worker_load {
-	double seconds;
-	double mpps; /**< Received, and delivered from backlogs. */
-	double cycles_per_packet; /**< TSC cycles of turns with work, for each of these. */
-	double mean_burst; /**< Packets of a receive call that had any. */
-	double busy, idle, sleep; /**< Shares of the time, 0 to 1: work, polling in vain, sleep. */
-};
-
-/** The load between two looks at a worker's counters, all 0 for the worker's start. */
-void vmq_worker_load_between(const struct vmq_worker_stats *from,
-	const struct vmq_worker_stats *to, struct vmq_worker_load *load);
-
-/** The load over the last whole second or so that vmq_host_progress() has seen. */
-void vmq_host_worker_load(const struct vmq_host *host, uint16_t worker,
-	struct vmq_worker_load *load);
-
-/** How many queues, of all adapters, a worker serves or is to serve. */
-uint32_t vmq_host_queues_on(const struct vmq_host *host, uint16_t worker);
-
-/** Readable when vmq_host_progress() has something to do before its time. */
-int vmq_host_fd(const struct vmq_host *host);
-
-/**
- * Go on with all that waits: memory that the helper thread has found or freed, demand
- * of the pools, queues that are being freed, views that workers have left. To be
- * called every few milliseconds, and when vmq_host_fd() is readable.
- */
-void vmq_host_progress(struct vmq_host *host);
-
-/** Did nothing wait and no packet move? Then the next call may come later than else. */
-bool vmq_host_is_quiet(const struct vmq_host *host);
+#include "vmq_host.h"
+#include "vmq_queue_state.h"
+#include "vmq_verify.h"
 
 /** An adapter: a port, its queues, filters and memory. Owner: the host. */
 struct vmq_adapter;
@@ -150,7 +38,17 @@ struct vmq_queue_memory {
 	bool contiguous;
 	/** Growth and return; all 0: vmq_pool_demand_default(). */
 	struct vmq_pool_demand demand;
+	/**
+	 * The same for what the VM sends, where the backend receives: buffers at completion (0:
+	 * VMQ_XMIT_BUFFERS) and at most (0: no more), each for a frame of the adapter's MTU. It
+	 * grows and gives back by vmq_pool_demand_default().
+	 */
+	uint32_t xmit_buffers;
+	uint32_t xmit_limit;
 };
+
+/** Fewest buffers for what a VM sends, and the default: a backend's ring, and room to move. */
+#define VMQ_XMIT_BUFFERS 1024
 
 struct vmq_queue_params {
 	const char *name; /**< Copied. */
@@ -206,8 +104,23 @@ uint32_t vmq_adapter_min_buffers(uint16_t rx_descriptors);
  */
 size_t vmq_queue_memory_bytes(uint32_t buffers, uint32_t limit, uint32_t buffer_size);
 
-/** The same for what its backend needs beside, such as a port's receive buffers. */
-size_t vmq_queue_backend_bytes(enum vmq_backend_type type);
+/**
+ * The same for a hardware queue that no VM has, with what its ring needs; and the memzones
+ * that it takes.
+ */
+size_t vmq_slot_memory_bytes(uint16_t rx_descriptors, uint32_t limit, uint32_t buffer_size);
+unsigned int vmq_slot_memzones(void);
+
+/**
+ * The same for what its VM sends: 0 with a backend that does not receive.
+ *
+ * @param buffers
+ *   And limit: xmit_buffers and xmit_limit of struct vmq_queue_memory.
+ * @param mtu
+ *   Of the adapter, in bytes.
+ */
+size_t vmq_queue_xmit_bytes(enum vmq_backend_type type, uint32_t buffers, uint32_t limit,
+	uint16_t mtu);
 
 /** Memzones that a queue with such a backend takes. */
 unsigned int vmq_queue_memzones(enum vmq_backend_type type);
@@ -243,6 +156,10 @@ enum vmq_indication {
 	VMQ_INDICATE_BACKEND_DOWN,
 	VMQ_INDICATE_LINK_UP, /**< Of the adapter's port; value: Mbit/s, 0: unknown */
 	VMQ_INDICATE_LINK_DOWN,
+	/** It runs again, reset or back; value: rules of the NIC put back. */
+	VMQ_INDICATE_PORT_RESET,
+	VMQ_INDICATE_PORT_REMOVED, /**< The adapter's device is gone. */
+	VMQ_INDICATE_RULES_RESTORED, /**< Some had vanished; value: how many were put back. */
 	VMQ_INDICATE_COUNT, /* not an indication */
 };
 
@@ -261,13 +178,65 @@ void vmq_adapter_set_indications(struct vmq_adapter *adapter, vmq_indication_cal
  */
 unsigned int vmq_adapter_free(struct vmq_adapter *adapter);
 
+/** One way to steer, as an adapter found it at its start. */
+struct vmq_steering_found {
+	const char *why_not; /**< Why it was not chosen; "": it was. */
+	bool tried; /**< Rules were made and removed: struct rules says how that went. */
+	struct vmq_steer_capabilities rules;
+};
+
+/** What an adapter's port can do, found out at its start, and who steers. */
+struct vmq_adapter_capabilities {
+	struct vmq_port_capabilities port;
+	enum vmq_steering asked, chosen;
+	struct vmq_steering_found found[VMQ_STEERING_COUNT]; /**< Of all but AUTO. */
+	uint16_t hardware_queues; /**< Beside the default one; 0 if software steers. */
+	uint16_t free_hardware_queues; /**< Now. */
+	uint32_t rules; /**< That the NIC has now. */
+};
+
+/** Also after the halt. Strings live as long as the adapter. */
+void vmq_adapter_capabilities_get(const struct vmq_adapter *adapter,
+	struct vmq_adapter_capabilities *capabilities);
+
 const char *vmq_adapter_name(const struct vmq_adapter *adapter);
 struct vmq_host *vmq_adapter_host(const struct vmq_adapter *adapter);
 
 /** Has vmq_adapter_halt() been called? */
 bool vmq_adapter_is_halted(const struct vmq_adapter *adapter);
 
-/** The link of its port; after the halt: down. */
+/** How an adapter's port is. */
+enum vmq_port_state {
+	VMQ_PORT_RUNS,
+	VMQ_PORT_RESETTING, /**< The helper thread is at it. */
+	VMQ_PORT_FAILED, /**< Its reset has failed, and is tried again. */
+	VMQ_PORT_GONE, /**< Its device was removed; until it is back, or vmqd starts anew. */
+	VMQ_PORT_STATE_COUNT, /* not a state */
+};
+
+/** "runs", "resetting", "failed", "removed" */
+const char *vmq_port_state_name(enum vmq_port_state state);
+
+struct vmq_port_health {
+	enum vmq_port_state state;
+	const char *why; /**< It does not run; "" if it does. */
+	uint32_t resets; /**< That have succeeded. */
+	uint32_t restored; /**< Rules of the NIC that were put back. */
+};
+
+/** Strings live until the next call of vmq_host_progress(). */
+void vmq_adapter_port_health(const struct vmq_adapter *adapter, struct vmq_port_health *health);
+
+/**
+ * Reset the port, as if its device had asked for it: its queues keep their states, its rings
+ * are emptied, its link is down meanwhile. Also what vmq_host_progress() does by itself.
+ *
+ * @return VMQ_STATUS_PENDING: VMQ_INDICATE_PORT_RESET tells of the end;
+ *   VMQ_STATUS_NOT_ACCEPTED: halted, gone, or being reset already.
+ */
+enum vmq_status vmq_adapter_reset_port(struct vmq_adapter *adapter, struct vmq_error *err);
+
+/** The link of its port; after the halt, and while the port does not run: down. */
 void vmq_adapter_link(const struct vmq_adapter *adapter, struct vmq_port_link *link);
 
 /** Alignment of its queues' memory, in bytes (NdisMGetDmaAlignment). */
@@ -321,8 +290,10 @@ enum vmq_status vmq_queue_complete(struct vmq_adapter *adapter, struct vmq_queue
 	uint16_t n, vmq_complete_callback *callback, void *arg);
 
 /**
- * FREE_QUEUE. Only a queue without filters can be freed. DMA stops at once; the memory
- * goes when the last packet is home.
+ * FREE_QUEUE. Only a queue without filters can be freed. DMA stops at once, and what waits
+ * in it is thrown away; what its backend has taken the backend still finishes. File,
+ * device or socket are closed then, and the memory goes when the last packet is home.
+ * Never waits.
  *
  * @param callback
  *   Called when the queue is gone, unless the answer is an error or SUCCESS; or NULL.
@@ -337,18 +308,23 @@ enum vmq_status vmq_queue_free(struct vmq_adapter *adapter, uint16_t id,
 #define VMQ_QUEUE_CHANGE_WORKER (UINT32_C(1) << 0)
 #define VMQ_QUEUE_CHANGE_BUFFERS (UINT32_C(1) << 1)
 #define VMQ_QUEUE_CHANGE_NAME (UINT32_C(1) << 2)
-#define VMQ_QUEUE_CHANGE_OPTIONS (UINT32_C(1) << 3) /**< allow_spoofing and broadcast */
+/** keep_tags, allow_spoofing and broadcast */
+#define VMQ_QUEUE_CHANGE_OPTIONS (UINT32_C(1) << 3)
 #define VMQ_QUEUE_CHANGE_RATE (UINT32_C(1) << 4) /**< Both. */
+#define VMQ_QUEUE_CHANGE_PRIORITY (UINT32_C(1) << 5)
+#define VMQ_QUEUE_CHANGE_VM (UINT32_C(1) << 6) /**< The VM's name. */
+#define VMQ_QUEUE_CHANGE_DEMAND (UINT32_C(1) << 7) /**< memory.demand and memory.min_buffers */
 /** Only told, never asked for: hardware or software. */
 #define VMQ_QUEUE_CHANGE_STEERING (UINT32_C(1) << 31)
 
 /**
  * QUEUE_PARAMETERS set. Another worker takes over with nothing lost and in order;
- * another number of buffers is a hint that counts at completion.
+ * another number of buffers is a hint that counts at completion, as min_buffers does.
+ * With other options each frame is treated by the old ones or by the new. Another
+ * priority counts when a hardware queue is free the next time.
  *
  * @param changes
- *   VMQ_QUEUE_CHANGE_*: which fields of params are read: worker, memory.buffers, name,
- *   allow_spoofing and broadcast, rate_to_vm and rate_from_vm.
+ *   VMQ_QUEUE_CHANGE_*: which fields of params are read: worker, memory.buffers, name...
  */
 enum vmq_status vmq_queue_set_params(struct vmq_adapter *adapter, uint16_t id, uint32_t changes,
 	const struct vmq_queue_params *params, struct vmq_error *err);
@@ -359,8 +335,8 @@ typedef void vmq_change_callback(void *arg, uint16_t id, enum vmq_status status,
 
 /**
  * Give a running queue a free slot of the hardware: nothing is lost and nothing overtakes.
- * Its memory becomes the slot's. The callback says that it has the slot; the NIC's rules
- * follow within milliseconds.
+ * Its memory becomes the slot's. The callback is called when it has the slot and the NIC
+ * has the rules of its filters, as far as it takes them (vmq_filter_steering_get()).
  *
  * @return VMQ_STATUS_PENDING; VMQ_STATUS_NOT_SUPPORTED: it cannot have one, err says why;
  *   VMQ_STATUS_RESOURCES: none is free; VMQ_STATUS_NOT_ACCEPTED: it has one, or its last
@@ -394,13 +370,38 @@ enum vmq_status vmq_queue_clear_filter(struct vmq_adapter *adapter, uint32_t fil
 enum vmq_status vmq_queue_move_filter(struct vmq_adapter *adapter, uint32_t filter_id,
 	uint16_t from, uint16_t to, struct vmq_error *err);
 
+/** Who steers the frames of a filter. */
+enum vmq_filter_how {
+	VMQ_FILTER_SOFTWARE, /**< Software alone, in the default queue's path. */
+	/**
+	 * The NIC's rules are changing; until they have, software steers, wherever a frame
+	 * arrives: none is lost, doubled or overtaken, and none makes a detour.
+	 */
+	VMQ_FILTER_COVERED,
+	VMQ_FILTER_HARDWARE, /**< A rule of the NIC; software confirms what it put there. */
+	VMQ_FILTER_HOW_COUNT, /* not a way */
+};
+
+/** "software", "covered", "hardware"; NULL for a value out of range. */
+const char *vmq_filter_how_name(enum vmq_filter_how how);
+
+struct vmq_filter_steering {
+	enum vmq_filter_how how;
+	char text[256]; /**< What the NIC tests; or why it does not steer. */
+};
+
+/** Who steers a filter's frames now. @return false: no such filter. */
+bool vmq_filter_steering_get(const struct vmq_adapter *adapter, uint32_t filter_id,
+	struct vmq_filter_steering *steering);
+
 /**
  * Give a queue one more block, beyond what demand does. VMQ_INDICATE_MEMORY_GROWN or
  * _FAILED tells how it ended. A block that nobody needs goes again by demand.
  *
  * @return VMQ_STATUS_PENDING; VMQ_STATUS_NOT_ACCEPTED: it has no memory yet or any more,
  *   its adapter is halted, or a block is on its way already; VMQ_STATUS_INVALID_PARAMETER:
- *   no such queue, no buffers, or more than its limit.
+ *   no such queue, no buffers, or more than its limit; VMQ_STATUS_NOT_SUPPORTED: its NIC
+ *   receives into what a pool has at the start alone (vmq_port_capabilities).
  */
 enum vmq_status vmq_queue_grow(struct vmq_adapter *adapter, uint16_t id, uint32_t buffers,
 	struct vmq_error *err);
@@ -429,7 +430,10 @@ struct vmq_queue_info {
 	uint32_t n_filters;
 	uint32_t buffer_size;
 	struct vmq_pool_stats memory;
+	uint32_t kept_by_driver; /**< Of memory.outstanding, for good: vmq_port_kept_buffers(). */
 	struct vmq_pool_stats xmit_memory; /**< For what its VM sends. */
+	int xmit_node; /**< The NUMA node that it is on; SOCKET_ID_ANY: not known, */
+	const char *xmit_why; /**< and why not on the VM's; "" if it is. */
 	struct vmq_dp_queue_stats packets;
 	bool transmits; /**< Its backend receives: its VM sends. */
 	struct vmq_dp_tx_stats transmit;

@@ -577,7 +577,8 @@ two_sizes_bytes(void)
 {
 	return 2 * vmq_queue_memory_bytes(100000, 100000, 2048) +
 		vmq_queue_memory_bytes(4096, 4096, 2048) +
-		vmq_queue_backend_bytes(VMQ_BACKEND_ETHDEV) + DOC_EAL_MIB * MIB;
+		vmq_queue_xmit_bytes(VMQ_BACKEND_ETHDEV, VMQ_XMIT_BUFFERS, VMQ_XMIT_BUFFERS,
+		1500) + DOC_EAL_MIB * MIB;
 }
 
 static void

@@ -522,7 +522,8 @@ run_round(struct round *round, unsigned int n, const char *file)
 		info = info_of(round->lab, round->ids[i]);
 		assert_int_equal(info.state, VMQ_QUEUE_FREEING);
 		assert_balance(&info.packets);
-		assert_int_equal(info.packets.waiting, 0);
+		if (info.backend != VMQ_BACKEND_PCAP) /* it may still be writing */
+			assert_int_equal(info.packets.waiting, 0);
 		round->received += info.packets.received;
 	}
 	assert_true(unit_wait(all_gone, round));

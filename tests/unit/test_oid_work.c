@@ -348,6 +348,8 @@ parameters_come_back_as_they_were_given(void **state)
 	in.demand_high = 200;
 	in.demand_step = 50;
 	in.demand_hold_ms = 1234;
+	in.transmit_buffers = 2048;
+	in.transmit_buffers_limit = 4096;
 	in.options = VMQ_OID_OPTION_KEEP_TAGS;
 	in.backend_type = VMQ_BACKEND_PCAP;
 	snprintf(in.backend_file, sizeof(in.backend_file), "%s/parameters.pcap", unit_folder());
@@ -580,6 +582,58 @@ only_an_administrator_changes_the_default_queue(void **state)
 	oid_bed_free(bed);
 }
 
+static void
+what_has_a_change_flag_of_revision_2_can_be_another(void **state)
+{
+	struct oid_bed *bed = oid_bed_make(0);
+	const uint16_t id = oid_allocate(bed, bed->owner);
+	struct vmq_oid_queue_parameters in = read_parameters(bed, id), out;
+
+	(void)state;
+	assert_int_equal(oid_complete_one(bed, bed->owner, id), VMQ_STATUS_SUCCESS);
+	in.options = VMQ_OID_OPTION_KEEP_TAGS | VMQ_OID_OPTION_BROADCAST |
+		VMQ_OID_OPTION_RECEIVE_ONLY;
+	in.priority = 255;
+	strcpy(in.vm_name, "another");
+	in.demand_low = 3;
+	in.demand_high = 99;
+	in.demand_step = 8;
+	in.demand_hold_ms = 77;
+	in.receive_buffers_min = 2;
+	change(bed, &in, VMQ_OID_QUEUE_OPTIONS_CHANGED | VMQ_OID_QUEUE_PRIORITY_CHANGED |
+		VMQ_OID_QUEUE_VM_NAME_CHANGED | VMQ_OID_QUEUE_DEMAND_CHANGED, VMQ_STATUS_SUCCESS);
+	out = read_parameters(bed, id);
+	/* All of them but the one that is settled at allocation. */
+	assert_int_equal(out.options, VMQ_OID_OPTION_KEEP_TAGS | VMQ_OID_OPTION_BROADCAST);
+	assert_int_equal(out.priority, 255);
+	assert_string_equal(out.vm_name, "another");
+	assert_int_equal(out.demand_low, 3);
+	assert_int_equal(out.demand_high, 99);
+	assert_int_equal(out.demand_step, 8);
+	assert_int_equal(out.demand_hold_ms, 77);
+	assert_int_equal(out.receive_buffers_min, 2);
+
+	/* A refusal changes nothing, also of the rest. */
+	in = out;
+	in.priority = 256;
+	strcpy(in.vm_name, "third");
+	change(bed, &in, VMQ_OID_QUEUE_PRIORITY_CHANGED | VMQ_OID_QUEUE_VM_NAME_CHANGED,
+		VMQ_STATUS_INVALID_PARAMETER);
+	in.priority = 1;
+	in.receive_buffers_min = in.suggested_receive_buffers + 1;
+	change(bed, &in, VMQ_OID_QUEUE_PRIORITY_CHANGED | VMQ_OID_QUEUE_DEMAND_CHANGED,
+		VMQ_STATUS_INVALID_PARAMETER);
+	memset(in.vm_name, 'x', sizeof(in.vm_name));
+	change(bed, &in, VMQ_OID_QUEUE_PRIORITY_CHANGED | VMQ_OID_QUEUE_VM_NAME_CHANGED,
+		VMQ_STATUS_INVALID_PARAMETER);
+	in = read_parameters(bed, id);
+	assert_memory_equal(&in, &out, sizeof(in));
+	in.header.revision = 1;
+	in.header.size = VMQ_OID_QUEUE_PARAMETERS_SIZE_1;
+	change(bed, &in, VMQ_OID_QUEUE_VM_NAME_CHANGED, VMQ_STATUS_INVALID_PARAMETER);
+	oid_bed_free(bed);
+}
+
 static enum vmq_status
 rename_queue(struct oid_bed *bed, uint16_t id)
 {
@@ -726,6 +780,7 @@ main(void)
 		TEST(the_first_revision_has_defaults),
 		TEST(bad_parameters_are_refused),
 		TEST(only_what_has_a_change_flag_changes),
+		TEST(what_has_a_change_flag_of_revision_2_can_be_another),
 		TEST(only_an_administrator_changes_the_default_queue),
 		TEST(indications_have_an_order_and_numbers),
 		TEST(subscribers_come_and_go_during_an_indication),
