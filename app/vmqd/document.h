@@ -79,6 +79,11 @@ struct doc_memory {
 	bool contiguous; /**< One IOVA range or failure. */
 	uint32_t min_buffers; /**< Enough to start with when there is not memory for all. */
 	struct vmq_pool_demand growth; /**< Between buffers and limit. */
+	/** For what the VM sends, where the backend receives. */
+	struct {
+		uint32_t buffers; /**< Allocated when the queue is completed. */
+		uint32_t limit; /**< >= buffers */
+	} transmit;
 };
 
 struct doc_backend {
@@ -116,12 +121,22 @@ struct doc_queue {
 	struct doc_backend backend;
 };
 
+/** As many as ethdev takes (RTE_ETH_VMDQ_MAX_VLAN_FILTERS). */
+#define DOC_VMDQ_VLANS_MAX 64
+
+/** VLANs that VMDq pools are to be told of before the start; none: they look at MACs only. */
+struct doc_vmdq {
+	uint16_t vlans[DOC_VMDQ_VLANS_MAX];
+	uint16_t n_vlans;
+};
+
 struct doc_adapter {
 	char *name;
 	char *device; /**< PCI address or vdev arguments, as EAL's -a or --vdev take them. */
 	uint16_t rx_descriptors;
 	enum vmq_steering steering;
 	uint16_t hardware_queues; /**< Most Rx queues of the NIC for VMs. */
+	struct doc_vmdq vmdq;
 	uint16_t mtu; /**< Largest payload of an Ethernet frame, in bytes. */
 	uint32_t memory_limit_mb; /**< Of the packet memory of all its queues; 0: none. */
 	struct doc_queue default_queue; /**< Its name is "default". */
@@ -174,6 +189,16 @@ struct document {
 struct document *document_read(const char *file, struct doc_findings *findings);
 
 /**
+ * Before EAL binds the calling thread to one CPU: those that it may use now are the ones
+ * that a document without cores means from now on. Control thread.
+ *
+ * @param keep
+ *   false: documents ask anew each time, as before the first call.
+ * @return 0 or -errno
+ */
+int document_keep_cpus(bool keep);
+
+/**
  * Is what the document needs on this machine: CPUs, memory, memzones, ports?
  * Adds to findings.
  *
@@ -222,6 +247,12 @@ int document_read_queue(const struct document *doc, struct json_t *value,
 
 /** Is a device string a PCI address (EAL's -a), not a virtual device (--vdev)? */
 bool doc_device_is_pci(const char *device);
+
+struct vmq_adapter_hardware;
+
+/** What an adapter's hardware queues are to be. */
+void document_hardware(const struct document *doc, size_t index,
+	struct vmq_adapter_hardware *hardware);
 
 /** Memory that the document needs in all, in MiB, with EAL's own. */
 uint32_t document_memory_mb(const struct document *doc);

@@ -326,18 +326,21 @@ check_memzones(struct doc_reader *r, size_t receiving)
 	const unsigned int plain = vmq_queue_memzones(VMQ_BACKEND_SINK);
 	const unsigned int both_ways = vmq_queue_memzones(VMQ_BACKEND_ETHDEV);
 	const size_t there = VMQ_MEMZONES_MAX - VMQ_MEMZONES_RESERVE;
+	const size_t parked = doc_hardware_queues(r->doc) * vmq_slot_memzones();
 	size_t queues = doc_total_queues(r->doc), needed, most;
-	char hint[128];
+	char hint[128], hardware[64] = "";
 
-	needed = (queues - receiving) * plain + receiving * both_ways;
+	needed = (queues - receiving) * plain + receiving * both_ways + parked;
 	if (needed <= there)
 		return;
+	if (parked > 0)
+		snprintf(hardware, sizeof(hardware), " + %zu of hardware queues", parked);
 	most = queues - RTE_MIN(queues, (needed - there + plain - 1) / plain);
 	snprintf(hint, sizeof(hint), "at most %zu queues, default queues counted", most);
 	doc_finding_add(r->findings, NULL, hint,
-		"%zu queues x %u memzones + %zu queues with an \"ethdev\" or \"vhost-user\" backend x %u = %zu, and "
+		"%zu queues x %u memzones + %zu queues with an \"ethdev\" or \"vhost-user\" backend x %u%s = %zu, and "
 		"this DPDK has %d - %d for itself = %zu", queues - receiving, plain, receiving,
-		both_ways, needed, VMQ_MEMZONES_MAX, VMQ_MEMZONES_RESERVE, there);
+		both_ways, hardware, needed, VMQ_MEMZONES_MAX, VMQ_MEMZONES_RESERVE, there);
 }
 
 /* What an adapter's queues begin with must be within its limit. */
@@ -359,7 +362,8 @@ check_memory_limits(struct doc_reader *r)
 			if (queue->adapter == i && queue->memory.buffers != 0 &&
 				queue->memory.buffer_size != 0)
 				bytes += vmq_pool_block_bytes(RTE_MIN(queue->memory.min_buffers,
-					queue->memory.buffers), queue->memory.buffer_size);
+					queue->memory.buffers), queue->memory.buffer_size) +
+					doc_transmit_block_bytes(r->doc, queue);
 		}
 		if (bytes <= limit)
 			continue;

@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,16 @@ decode_eal(struct doc_reader *r, const struct doc_path *at, json_t *value,
 			"EAL refuses in_memory together with hugepages false");
 }
 
+/* Those that the process was started with; empty: not kept. */
+static cpu_set_t kept_cpus;
+
+int
+document_keep_cpus(bool keep)
+{
+	CPU_ZERO(&kept_cpus);
+	return keep && sched_getaffinity(0, sizeof(kept_cpus), &kept_cpus) != 0 ? -errno : 0;
+}
+
 static void
 default_cores(struct doc_reader *r)
 {
@@ -192,7 +203,8 @@ default_cores(struct doc_reader *r)
 
 	if (!r->workers_known || (eal->main_core >= 0 && eal->n_workers > 0))
 		return;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) {
+	cpus = kept_cpus;
+	if (CPU_COUNT(&cpus) == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) != 0) {
 		doc_finding_add(r->findings, DOC_KEY(NULL, "eal"), "set main_core and workers",
 			"the CPUs that this process may use cannot be found out");
 		r->workers_known = false;
@@ -292,6 +304,7 @@ enum {
 	ADAPTER_RX_DESCRIPTORS,
 	ADAPTER_STEERING,
 	ADAPTER_HARDWARE_QUEUES,
+	ADAPTER_VMDQ,
 	ADAPTER_MTU,
 	ADAPTER_MEMORY_LIMIT_MB,
 	ADAPTER_DEFAULT_QUEUE,
@@ -347,6 +360,8 @@ static const struct doc_field adapter_fields[] = {
 		.expect = "one of \"auto\", \"vmdq\", \"flow\", \"software\""},
 	[ADAPTER_HARDWARE_QUEUES] = {"hardware_queues",
 		DOC_INTEGER(struct doc_adapter, hardware_queues, 1, 128)},
+	[ADAPTER_VMDQ] = {"vmdq", .expect = DOC_VMDQ_EXPECT, .decode = doc_decode_vmdq,
+		.encode = doc_encode_vmdq, .offset = offsetof(struct doc_adapter, vmdq)},
 	[ADAPTER_MTU] = {"mtu",
 		DOC_INTEGER(struct doc_adapter, mtu, RTE_ETHER_MIN_MTU, DOC_MTU_MAX)},
 	[ADAPTER_MEMORY_LIMIT_MB] = {"memory_limit_mb",
@@ -392,7 +407,7 @@ decode_adapter(struct doc_reader *r, const struct doc_path *at, json_t *value, s
 	uint32_t wrong;
 
 	adapter->rx_descriptors = 1024;
-	adapter->steering = VMQ_STEERING_SOFTWARE;
+	adapter->steering = VMQ_STEERING_AUTO;
 	adapter->hardware_queues = 8;
 	adapter->mtu = RTE_ETHER_MTU;
 	doc_default_queue_init(r, &adapter->default_queue, index);

@@ -112,6 +112,54 @@ decode_growth_later(struct doc_reader *r __rte_unused, const struct doc_path *at
 }
 
 enum {
+	TRANSMIT_BUFFERS,
+	TRANSMIT_LIMIT,
+};
+
+static const struct doc_field transmit_fields[] = {
+	[TRANSMIT_BUFFERS] = {"buffers",
+		DOC_INTEGER(struct doc_memory, transmit.buffers, VMQ_XMIT_BUFFERS, DOC_BUFFERS_MAX)},
+	[TRANSMIT_LIMIT] = {"limit",
+		DOC_INTEGER(struct doc_memory, transmit.limit, VMQ_XMIT_BUFFERS, DOC_BUFFERS_MAX)},
+};
+
+/* It gets the whole memory of the queue. */
+static void
+decode_transmit(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field __rte_unused, void *out)
+{
+	struct doc_memory *memory = out;
+	uint32_t wrong;
+	char hint[64];
+
+	wrong = doc_decode_object(r, at, value, transmit_fields, RTE_DIM(transmit_fields), memory);
+	if (doc_is_wrong(wrong, TRANSMIT_BUFFERS) || doc_is_wrong(wrong, TRANSMIT_LIMIT))
+		return;
+	if (json_object_get(value, "limit") == NULL) {
+		memory->transmit.limit = memory->transmit.buffers;
+	} else if (memory->transmit.limit < memory->transmit.buffers) {
+		snprintf(hint, sizeof(hint), "at least %u, or leave it out",
+			memory->transmit.buffers);
+		doc_finding_add(r->findings, DOC_KEY(at, "limit"), hint,
+			"a limit of %u buffers is below the %u buffers that the queue starts with%s",
+			memory->transmit.limit, memory->transmit.buffers,
+			json_object_get(value, "buffers") == NULL ? " (the default)" : "");
+	}
+}
+
+static json_t *
+encode_transmit(const struct document *doc, const struct doc_field *field __rte_unused,
+	const void *in)
+{
+	json_t *object = json_object();
+
+	if (doc_encode_object(doc, object, transmit_fields, RTE_DIM(transmit_fields), in) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+enum {
 	MEMORY_BUFFERS,
 	MEMORY_LIMIT,
 	MEMORY_BUFFER_SIZE,
@@ -119,6 +167,7 @@ enum {
 	MEMORY_CONTIGUOUS,
 	MEMORY_MIN_BUFFERS,
 	MEMORY_GROWTH,
+	MEMORY_TRANSMIT,
 };
 
 static const struct doc_field memory_fields[] = {
@@ -134,6 +183,7 @@ static const struct doc_field memory_fields[] = {
 		DOC_INTEGER(struct doc_memory, min_buffers, 1, DOC_BUFFERS_MAX)},
 	[MEMORY_GROWTH] = {"growth", .decode = decode_growth_later, .encode = encode_growth,
 		.offset = offsetof(struct doc_memory, growth)},
+	[MEMORY_TRANSMIT] = {"transmit", .decode = decode_transmit, .encode = encode_transmit},
 };
 
 static json_t *
@@ -341,6 +391,7 @@ static const struct doc_queue default_queue = {
 		.buffer_size = 2048,
 		.node = SOCKET_ID_ANY,
 		.min_buffers = 4096,
+		.transmit = {VMQ_XMIT_BUFFERS, VMQ_XMIT_BUFFERS},
 	},
 	.anti_spoof = true,
 	.backend.type = VMQ_BACKEND_SINK,

@@ -40,6 +40,35 @@ queue_bytes(const struct document *doc, const struct doc_queue *queue)
 		memory->buffer_size);
 }
 
+/* Memory for what the VM sends, if there are so many buffers at the start. */
+static uint64_t
+xmit_bytes(const struct document *doc, const struct doc_queue *queue, uint32_t buffers)
+{
+	return vmq_queue_xmit_bytes(queue->backend.type, buffers, queue->memory.transmit.limit,
+		queue->adapter < doc->n_adapters ? doc->adapters[queue->adapter].mtu
+						 : RTE_ETHER_MTU);
+}
+
+static uint64_t
+transmit_bytes(const struct document *doc, const struct doc_queue *queue)
+{
+	const struct doc_memory *memory = &queue->memory;
+	const uint64_t rings = queue->backend.type == VMQ_BACKEND_VHOST
+		? queue->backend.queue_pairs * (uint64_t)VMQ_VHOST_PAIR_BYTES : 0;
+
+	return rings + xmit_bytes(doc, queue,
+		doc->eal.hugepages ? memory->transmit.buffers : memory->transmit.limit);
+}
+
+uint64_t
+doc_transmit_block_bytes(const struct document *doc, const struct doc_queue *queue)
+{
+	const uint64_t bytes = xmit_bytes(doc, queue, queue->memory.transmit.buffers);
+
+	/* The list of the buffers is not in the block; a backend that only takes has neither. */
+	return bytes == 0 ? 0 : bytes - vmq_pool_fixed_bytes(queue->memory.transmit.limit);
+}
+
 static bool
 on_node(const struct doc_queue *queue, int node)
 {
@@ -80,15 +109,15 @@ backends_bytes(const struct document *doc)
 	size_t i;
 
 	for (i = 0; i < doc_total_queues(doc); i++)
-		bytes += vmq_queue_xmit_bytes(doc_any_queue(doc, i, NULL)->backend.type,
-			VMQ_XMIT_BUFFERS, VMQ_XMIT_BUFFERS, RTE_ETHER_MTU);
+		bytes += transmit_bytes(doc, doc_any_queue(doc, i, NULL));
 	return bytes;
 }
 
 uint64_t
 doc_needed_bytes(const struct document *doc)
 {
-	return doc_queues_bytes(doc, SOCKET_ID_ANY) + backends_bytes(doc) + base_bytes(doc);
+	return doc_queues_bytes(doc, SOCKET_ID_ANY) + backends_bytes(doc) +
+		doc_hardware_bytes(doc) + base_bytes(doc);
 }
 
 uint32_t
@@ -157,6 +186,11 @@ doc_memory_arithmetic(const struct document *doc, int node)
 		if (backends_bytes(doc) > 0) {
 			fprintf(out, "%sbackends = ", n_groups > 0 ? "; " : "");
 			print_sum(out, backends_bytes(doc));
+		}
+		if (doc_hardware_bytes(doc) > 0) {
+			fprintf(out, "%s%zu hardware queues, parked = ",
+				ftell(out) > 0 ? "; " : "", doc_hardware_queues(doc));
+			print_sum(out, doc_hardware_bytes(doc));
 		}
 		fprintf(out, "%sEAL, drivers and filters = ", ftell(out) > 0 ? "; " : "");
 		print_sum(out, base_bytes(doc));

@@ -363,10 +363,23 @@ void doc_decode_device(struct doc_reader *r, const struct doc_path *at, json_t *
 #define DOC_DEVICE_NAME_SIZE 64
 void doc_device_name(const char *device, char name[DOC_DEVICE_NAME_SIZE]);
 
+/* document_hardware.c */
+
+#define DOC_VMDQ_EXPECT "an object {vlans}"
+void doc_decode_vmdq(struct doc_reader *r, const struct doc_path *at, json_t *value,
+	const struct doc_field *field, void *out);
+json_t *doc_encode_vmdq(const struct document *doc, const struct doc_field *field, const void *in);
+
+/** Hardware queues that there may come to be on all adapters, and their memory while parked. */
+size_t doc_hardware_queues(const struct document *doc);
+uint64_t doc_hardware_bytes(const struct document *doc);
+
 /* document_memory.c */
 
 /** Memory of all queues of one node (SOCKET_ID_ANY: of all queues), in bytes. */
 uint64_t doc_queues_bytes(const struct document *doc, int node);
+/** What a queue begins with for what its VM sends: the block, as the adapter's limit counts it. */
+uint64_t doc_transmit_block_bytes(const struct document *doc, const struct doc_queue *queue);
 /** The same with EAL's own. */
 uint64_t doc_needed_bytes(const struct document *doc);
 

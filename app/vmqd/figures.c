@@ -13,6 +13,7 @@
 #define MEMBER(type, member) \
 	.offset = offsetof(struct type, member), .bytes = sizeof(((struct type *)NULL)->member)
 #define QUEUE(member) .of = FIGURE_OF_QUEUE, MEMBER(figures_queue, info.member)
+#define LINK(member) .of = FIGURE_OF_ADAPTER, MEMBER(figures_adapter, link.member)
 #define ADAPTER(member) .of = FIGURE_OF_ADAPTER, MEMBER(figures_adapter, nic.member)
 #define WORKER(member) .of = FIGURE_OF_WORKER, MEMBER(figures_worker, stats.member)
 #define WORKER_TIME(member) .unit = FIGURE_CYCLES, WORKER(member)
@@ -131,6 +132,11 @@ static const struct figure rows[] = {
 	{"filters", "vmq_queue_filters",
 		"Receive filters of the queue", false, QUEUE(n_filters)},
 
+	{"link.up", "vmq_adapter_link_up",
+		"1 while the port has a link, else 0", false, LINK(up)},
+	{"link.mbps", "vmq_adapter_link_speed_bytes",
+		"Speed of the port's link in bytes per second, 0 when it is down or not known",
+		false, .unit = FIGURE_MEGABITS, LINK(mbps)},
 	{"nic.received", "vmq_adapter_nic_received_packets_total",
 		"Packets that the port has handed over", true, ADAPTER(received)},
 	{"nic.missed", "vmq_adapter_nic_missed_packets_total",
@@ -225,6 +231,7 @@ take_adapter(struct figures *figures, const struct system *system)
 	strlcpy(adapter->name, vmq_adapter_name(of), sizeof(adapter->name));
 	adapter->device = strdup(system->doc->adapters[figures->n_adapters].device);
 	vmq_adapter_port_stats(of, &adapter->nic);
+	vmq_adapter_link(of, &adapter->link);
 	adapter->first_queue = figures->n_queues;
 	for (id = -1; (id = vmq_queue_next(of, id)) >= 0;)
 		take_queue(figures, of, (uint16_t)id);

@@ -28,6 +28,7 @@ enum figure_unit {
 	FIGURE_AS_IS, /**< Its name says what is counted. */
 	FIGURE_CYCLES, /**< Of the TSC. */
 	FIGURE_MICROSECONDS,
+	FIGURE_MEGABITS, /**< Of a speed; its Prometheus name says bytes. */
 };
 
 /** One figure. */
@@ -49,6 +50,7 @@ struct figures_adapter {
 	char name[VMQ_NAME_SIZE];
 	char *device;
 	struct vmq_port_stats nic;
+	struct vmq_port_link link;
 	size_t first_queue; /**< In figures.queues. */
 	size_t n_queues;
 };

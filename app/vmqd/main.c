@@ -87,8 +87,9 @@ catch_signals(void)
 
 	stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	reload_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (stop_fd < 0 || reload_fd < 0 || sigaction(SIGHUP, &hangup, NULL) < 0 || sigaction(SIGINT, &action, NULL) < 0 ||
-		sigaction(SIGTERM, &action, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	if (stop_fd < 0 || reload_fd < 0 || sigaction(SIGHUP, &hangup, NULL) < 0 ||
+		sigaction(SIGINT, &action, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0 ||
+		signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
 	return 0;
 }
@@ -262,8 +263,10 @@ print_checked(const struct document *doc, const char *file)
 		filters += doc->queues[i].n_filters;
 	for (i = 0; i < doc->n_adapters; i++)
 		filters += doc->adapters[i].default_queue.n_filters;
-	printf("%s: ok: %zu adapters, %zu queues, %zu filters, %u MiB of memory\n", file,
-		doc->n_adapters, doc->n_queues, filters, document_memory_mb(doc));
+	printf("%s: ok: %zu adapter%s, %zu queue%s, %zu filter%s, %u MiB of memory\n", file,
+		doc->n_adapters, doc->n_adapters == 1 ? "" : "s", doc->n_queues,
+		doc->n_queues == 1 ? "" : "s", filters, filters == 1 ? "" : "s",
+		document_memory_mb(doc));
 }
 
 static int
@@ -307,6 +310,7 @@ serve(const struct document *doc, const struct options *options)
 
 	if (control_lock(&control, options->config, &err) < 0)
 		return complain(&err);
+	document_keep_cpus(true); /* else each document asks, and is answered by EAL's binding */
 	if (eal_start(doc, options->verbose, &err) < 0) {
 		control_close(&control);
 		return complain(&err);

@@ -90,12 +90,9 @@ queue_show(struct vmq_rpc_call *call)
 {
 	struct vmq_oid_owner *owner;
 	size_t adapter;
-	int id = vmq_rpc_queue_of(call, &adapter);
+	int id = vmq_rpc_queue_of(call, &adapter, &owner);
 
-	if (id < 0)
-		return;
-	owner = vmq_rpc_owner_of(call, adapter);
-	if (owner != NULL)
+	if (id >= 0)
 		vmq_rpc_reply(call, shown(vmq_rpc_arg(call), adapter, owner, (uint16_t)id));
 }
 
@@ -361,7 +358,8 @@ changed(struct vmq_rpc_call *call, const json_t *now)
 	if (i > 0 && after != NULL)
 		return after;
 	json_decref(after);
-	vmq_rpc_refuse_at(call, "", "name, affinity, memory: {buffers}", "nothing is to change");
+	vmq_rpc_refuse_at(call, "", "name, vm, affinity, priority, keep_tags, anti_spoof, "
+		"broadcast, rate, memory: {buffers, min_buffers, growth}", "nothing is to change");
 	return NULL;
 }
 
@@ -405,11 +403,8 @@ queue_set(struct vmq_rpc_call *call)
 	size_t adapter;
 	int id;
 
-	id = vmq_rpc_queue_of(call, &adapter);
+	id = vmq_rpc_queue_of(call, &adapter, &owner);
 	if (id < 0)
-		return;
-	owner = vmq_rpc_owner_of(call, adapter);
-	if (owner == NULL)
 		return;
 	now = document_words(control, adapter, owner, (uint16_t)id);
 	if (now == NULL || id == VMQ_DEFAULT_QUEUE_ID) {
@@ -459,12 +454,21 @@ static const struct vmq_rpc_method rows[] = {
 		"what queue.show says, once it runs", VMQ_RPC_F_LATER | VMQ_RPC_F_CHANGES,
 		queue_allocate,
 		{{"queue", VMQ_RPC_OBJECT, true, "the queue as in the document"}}},
-	{"queue.set", "change a queue: its name, its affinity, how many buffers it should have",
+	{"queue.set", "change what can be another while a queue runs, as config.apply does it",
 		"what queue.show says", VMQ_RPC_F_CHANGES | VMQ_RPC_F_OPEN, queue_set,
 		{QUEUE_PARAM, ADAPTER_PARAM,
 			{"name", VMQ_RPC_TEXT, false, "another name"},
 			{"affinity", VMQ_RPC_LIST, false, "CPUs of the workers that may serve it"},
-			{"memory", VMQ_RPC_OBJECT, false, "{buffers}: counts at completion"}}},
+			{"vm", VMQ_RPC_TEXT, false, "another name of the VM"},
+			{"priority", VMQ_RPC_INTEGER, false,
+				"0 to 255: counts when a hardware queue is free the next time"},
+			{"keep_tags", VMQ_RPC_BOOL, false, "leave VLAN tags in its frames"},
+			{"anti_spoof", VMQ_RPC_BOOL, false, "check what its VM sends"},
+			{"broadcast", VMQ_RPC_BOOL, false, "broadcasts of its VLANs come to it"},
+			{"rate", VMQ_RPC_OBJECT, false,
+				"{to_vm, from_vm: {mbps, burst_kb}}; mbps 0: no limit"},
+			{"memory", VMQ_RPC_OBJECT, false,
+				"{buffers, min_buffers, growth}; the first two count at completion"}}},
 };
 
 int

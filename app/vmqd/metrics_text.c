@@ -62,6 +62,9 @@ add_value(struct evbuffer *out, const struct figure *figure, const void *item)
 	case FIGURE_MICROSECONDS:
 		evbuffer_add_printf(out, "} %.6f\n", (double)value / 1e6);
 		break;
+	case FIGURE_MEGABITS:
+		evbuffer_add_printf(out, "} %" PRIu64 "\n", value * 125000);
+		break;
 	case FIGURE_AS_IS:
 		evbuffer_add_printf(out, "} %" PRIu64 "\n", value);
 		break;

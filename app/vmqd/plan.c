@@ -107,7 +107,8 @@ add_frees(struct planner *p, bool first)
 		if (queue->is_default || queue->wanted != NULL || queue->goes_first != first)
 			continue;
 		plan_add(p, PLAN_FREE, queue->adapter, i,
-			first ? "first, because another queue needs its backend" : NULL);
+			first ? "first, because another queue needs its backend; until that one is "
+				"there its frames go to the default queue" : NULL);
 		any = true;
 	}
 	if (any)

@@ -4,6 +4,7 @@
 
 /* Which queue stays, comes or goes, and whose backend is in whose way. */
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,13 +241,21 @@ make_queue(struct planner *p, size_t i)
 static void
 replace_queue(struct planner *p, size_t i, size_t at, const json_t *differs)
 {
-	const bool completed = p->plan->running.queues[at].completed;
+	const struct running_queue *queue = &p->plan->running.queues[at];
 	size_t gone = drop_queue(p, at), made = make_queue(p, i);
+	struct vmq_queue_info info = {0};
+	char tail[192];
 
 	p->plan->queues[made].replaces = &p->plan->queues[gone];
-	p->why[made] = completed
-		? differences_text(p, differs, ": settled when a queue is allocated")
-		: differences_text(p, NULL, "it was never completed");
+	if (!queue->completed) {
+		p->why[made] = differences_text(p, NULL, "it was never completed");
+		return;
+	}
+	vmq_queue_info_get(p->plan->system->adapters[queue->queue.adapter], queue->id, &info);
+	snprintf(tail, sizeof(tail), ": settled when a queue is allocated; what waits in the old one "
+		"(now %" PRIu64 " packets) is lost, and the new one counts from 0",
+		info.packets.waiting);
+	p->why[made] = differences_text(p, differs, tail);
 }
 
 /* A queue that runs under its name. */

@@ -67,6 +67,11 @@ request_live_change(const char *key)
 		{"name", VMQ_OID_QUEUE_NAME_CHANGED},
 		{"affinity", VMQ_OID_QUEUE_AFFINITY_CHANGED},
 		{"memory.buffers", VMQ_OID_QUEUE_SUGGESTED_BUFFERS_CHANGED},
+		{"vm", VMQ_OID_QUEUE_VM_NAME_CHANGED},
+		{"priority", VMQ_OID_QUEUE_PRIORITY_CHANGED},
+		{"memory.min_buffers", VMQ_OID_QUEUE_DEMAND_CHANGED},
+		{"memory.growth", VMQ_OID_QUEUE_DEMAND_CHANGED},
+		{"keep_tags", VMQ_OID_QUEUE_OPTIONS_CHANGED},
 		{"anti_spoof", VMQ_OID_QUEUE_OPTIONS_CHANGED},
 		{"broadcast", VMQ_OID_QUEUE_OPTIONS_CHANGED},
 		{"rate", VMQ_OID_QUEUE_RATE_CHANGED},
@@ -137,6 +142,8 @@ request_parameters(const struct document *doc, const struct doc_queue *queue,
 		.demand_high = memory->growth.high,
 		.demand_step = memory->growth.step,
 		.demand_hold_ms = memory->growth.hold_ms,
+		.transmit_buffers = memory->transmit.buffers,
+		.transmit_buffers_limit = memory->transmit.limit,
 		.options = (queue->keep_tags ? VMQ_OID_OPTION_KEEP_TAGS : 0) |
 			(queue->anti_spoof ? 0 : VMQ_OID_OPTION_ALLOW_SPOOFING) |
 			(queue->broadcast ? VMQ_OID_OPTION_BROADCAST : 0) |
@@ -222,6 +229,12 @@ request_read_parameters(const struct document *doc, const struct vmq_oid_queue_p
 				.high = p->demand_high,
 				.step = p->demand_step,
 				.hold_ms = p->demand_hold_ms,
+			},
+			/* 0: the defaults. */
+			.transmit = {
+				.buffers = RTE_MAX(p->transmit_buffers, (uint32_t)VMQ_XMIT_BUFFERS),
+				.limit = p->transmit_buffers_limit != 0 ? p->transmit_buffers_limit
+					: RTE_MAX(p->transmit_buffers, (uint32_t)VMQ_XMIT_BUFFERS),
 			},
 		},
 		.keep_tags = (p->options & VMQ_OID_OPTION_KEEP_TAGS) != 0,

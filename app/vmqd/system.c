@@ -17,9 +17,6 @@
 #define HOME_WAIT_MS 3000
 #define HOME_LOOK_MS 5
 
-/* Queues that come later can have hardware queues up to this limit; 8 bytes for each. */
-#define HARDWARE_LIMIT_MIN 16384
-
 static uint16_t
 worker_on_cpu(const struct document *doc, int cpu)
 {
@@ -61,6 +58,8 @@ default_queue_params(const struct doc_queue *queue, uint16_t worker)
 			.contiguous = queue->memory.contiguous,
 			.min_buffers = queue->memory.min_buffers,
 			.demand = queue->memory.growth,
+			.xmit_buffers = queue->memory.transmit.buffers,
+			.xmit_limit = queue->memory.transmit.limit,
 		},
 		.keep_tags = queue->keep_tags,
 		.allow_spoofing = !queue->anti_spoof,
@@ -94,29 +93,6 @@ fail_at(int ret, struct vmq_error *err, const char *format, size_t index)
 	return vmq_error_errno(err, ret, "at %.40s: %.460s", place.text, why.text);
 }
 
-/*
- * Hardware queues suit the document's queues: buffers as most likely all of them have, and
- * a limit that none is over.
- */
-static void
-set_hardware(const struct document *doc, size_t index, struct vmq_adapter_hardware *hardware)
-{
-	const struct doc_adapter *from = &doc->adapters[index];
-	size_t i;
-
-	hardware->steering = from->steering;
-	hardware->slots = from->hardware_queues;
-	hardware->rx_descriptors = from->rx_descriptors;
-	hardware->buffer_size = from->default_queue.memory.buffer_size;
-	hardware->limit = HARDWARE_LIMIT_MIN;
-	for (i = doc->n_queues; i-- > 0;) {
-		if (doc->queues[i].adapter != index)
-			continue;
-		hardware->buffer_size = doc->queues[i].memory.buffer_size; /* the first one's */
-		hardware->limit = RTE_MAX(hardware->limit, doc->queues[i].memory.limit);
-	}
-}
-
 static int
 start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_error *err)
 {
@@ -137,7 +113,7 @@ start_adapter(struct system *system, size_t index, uint32_t *load, struct vmq_er
 	};
 	struct vmq_adapter *adapter;
 
-	set_hardware(doc, index, &params.hardware);
+	document_hardware(doc, index, &params.hardware);
 	adapter = vmq_adapter_start(system->host, &params, err);
 	if (adapter == NULL)
 		return fail_at(rte_errno, err, "/adapters/%zu", index);
@@ -300,7 +276,8 @@ out:
 uint64_t
 system_missing(const struct vmq_queue_info *info)
 {
-	return (uint64_t)info->memory.outstanding + info->xmit_memory.outstanding;
+	return (uint64_t)info->memory.outstanding + info->xmit_memory.outstanding -
+		info->kept_by_driver;
 }
 
 static uint64_t

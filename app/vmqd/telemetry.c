@@ -15,8 +15,20 @@
 #include <bsd/string.h>
 #include <rte_common.h>
 #include <rte_telemetry.h>
+#include <rte_version.h>
 
 #include "telemetry.h"
+
+static int
+add_number(struct rte_tel_data *data, const char *name, uint64_t number)
+{
+	/* The same by another name since 23.03. */
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(data, name, number);
+#else
+	return rte_tel_data_add_dict_u64(data, name, number);
+#endif
+}
 
 /* A thread of telemetry's that waits for a snapshot. On its own stack. */
 struct asker {
@@ -203,7 +215,7 @@ add_figures(struct rte_tel_data *data, enum figure_of of, const void *item)
 		strlcpy(name, figure->key, sizeof(name));
 		while ((dot = strchr(name, '.')) != NULL)
 			*dot = '_';
-		ret = rte_tel_data_add_dict_u64(data, name, figure_value(figure, item));
+		ret = add_number(data, name, figure_value(figure, item));
 	}
 	return ret;
 }
@@ -278,14 +290,14 @@ queue_info(const struct figures *figures, const char *params, struct rte_tel_dat
 	rte_tel_data_start_dict(data);
 	rte_tel_data_add_dict_string(data, "adapter",
 		plain(&text, figures->adapters[queue->adapter].name));
-	rte_tel_data_add_dict_u64(data, "id", queue->info.id);
+	add_number(data, "id", queue->info.id);
 	rte_tel_data_add_dict_string(data, "name", plain(&text, queue->name));
 	rte_tel_data_add_dict_string(data, "vm", plain(&text, queue->vm));
 	rte_tel_data_add_dict_string(data, "state", vmq_queue_state_name(queue->info.state));
 	rte_tel_data_add_dict_string(data, "operational_state",
 		vmq_queue_operational_state(queue->info.state));
-	rte_tel_data_add_dict_u64(data, "worker", queue->info.worker);
-	rte_tel_data_add_dict_u64(data, "cpu", figures->workers[queue->info.worker].cpu);
+	add_number(data, "worker", queue->info.worker);
+	add_number(data, "cpu", figures->workers[queue->info.worker].cpu);
 	return rte_tel_data_add_dict_string(data, "backend", plain(&text, queue->backend));
 }
 
@@ -297,7 +309,7 @@ queue_stats(const struct figures *figures, const char *params, struct rte_tel_da
 	if (queue == NULL)
 		return -ENOENT;
 	rte_tel_data_start_dict(data);
-	rte_tel_data_add_dict_u64(data, "dropped", queue->info.packets.dropped);
+	add_number(data, "dropped", queue->info.packets.dropped);
 	return add_figures(data, FIGURE_OF_QUEUE, queue);
 }
 
@@ -311,7 +323,7 @@ queue_drops(const struct figures *figures, const char *params, struct rte_tel_da
 		return -ENOENT;
 	rte_tel_data_start_dict(data);
 	for (reason = 0; reason < VMQ_DROP_COUNT; reason++)
-		rte_tel_data_add_dict_u64(data, vmq_drop_name(reason),
+		add_number(data, vmq_drop_name(reason),
 			queue->info.packets.drops[reason]);
 	return 0;
 }
@@ -326,7 +338,7 @@ queue_tx_drops(const struct figures *figures, const char *params, struct rte_tel
 		return -ENOENT;
 	rte_tel_data_start_dict(data);
 	for (reason = 0; reason < VMQ_TX_DROP_COUNT; reason++)
-		rte_tel_data_add_dict_u64(data, vmq_tx_drop_name(reason),
+		add_number(data, vmq_tx_drop_name(reason),
 			queue->info.transmit.drops[reason]);
 	return 0;
 }
@@ -359,7 +371,7 @@ worker_stats(const struct figures *figures, const char *params, struct rte_tel_d
 	if (number >= figures->n_workers)
 		return -ENOENT;
 	rte_tel_data_start_dict(data);
-	rte_tel_data_add_dict_u64(data, "cpu", figures->workers[number].cpu);
+	add_number(data, "cpu", figures->workers[number].cpu);
 	return add_figures(data, FIGURE_OF_WORKER, &figures->workers[number]);
 }
 

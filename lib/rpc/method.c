@@ -424,13 +424,18 @@ rpc_queue_param(struct vmq_rpc_call *call, size_t index, const char *name)
 }
 
 int
-vmq_rpc_queue_of(struct vmq_rpc_call *call, size_t *adapter)
+vmq_rpc_queue_of(struct vmq_rpc_call *call, size_t *adapter, struct vmq_oid_owner **owner)
 {
 	const int index = vmq_rpc_adapter_of(call);
 
 	if (index < 0)
 		return -1;
 	*adapter = (size_t)index;
+	if (owner != NULL) {
+		*owner = vmq_rpc_owner_of(call, *adapter);
+		if (*owner == NULL)
+			return -1;
+	}
 	return rpc_queue_param(call, *adapter, "queue");
 }
 

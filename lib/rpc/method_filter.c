@@ -133,6 +133,36 @@ match_of(struct vmq_rpc_call *call, struct vmq_filter_match *match)
 	return true;
 }
 
+/* Add who steers a filter: "how", and what the NIC tests or why it does not steer. */
+static json_t *
+with_steering(json_t *object, const struct vmq_adapter *adapter, uint32_t filter)
+{
+	struct vmq_filter_steering steering;
+
+	if (vmq_filter_steering_get(adapter, filter, &steering)) {
+		json_object_set_new(object, "how", json_string(vmq_filter_how_name(steering.how)));
+		json_object_set_new(object, "detail", rpc_string(steering.text));
+	}
+	return object;
+}
+
+/* How a move was done: whose rules had to change for it. */
+static json_t *
+with_move(json_t *object, const struct vmq_filter_steering *from,
+	const struct vmq_filter_steering *to)
+{
+	const bool ruled = from->how != VMQ_FILTER_SOFTWARE, rule = to->how != VMQ_FILTER_SOFTWARE;
+
+	json_object_set_new(object, "how", json_string(vmq_filter_how_name(
+		ruled || rule ? VMQ_FILTER_COVERED : VMQ_FILTER_SOFTWARE)));
+	json_object_set_new(object, "detail", json_string(!ruled && !rule
+		? "one store of software's table; the NIC has no part in it"
+		: !rule ? "software steers it from the first frame on; the NIC's rule goes"
+		: !ruled ? "software steers it until the NIC has a rule"
+		: "software steers it while the NIC's rule goes from one hardware queue to the other"));
+	return object;
+}
+
 static void
 filter_set(struct vmq_rpc_call *call)
 {
@@ -144,17 +174,14 @@ filter_set(struct vmq_rpc_call *call)
 	uint32_t id;
 	int queue;
 
-	queue = vmq_rpc_queue_of(call, &adapter);
+	queue = vmq_rpc_queue_of(call, &adapter, &owner);
 	if (queue < 0 || !match_of(call, &match))
-		return;
-	owner = vmq_rpc_owner_of(call, adapter);
-	if (owner == NULL)
 		return;
 	status = rpc_set_filter(rpc_requests(call, adapter), owner, (uint16_t)queue, &match, &id,
 		&err);
 	if (status == VMQ_STATUS_SUCCESS)
-		vmq_rpc_reply(call, json_pack("{s:I, s:i}", "filter", (json_int_t)id, "queue",
-			queue));
+		vmq_rpc_reply(call, with_steering(json_pack("{s:I, s:i}", "filter", (json_int_t)id,
+			"queue", queue), rpc_beneath(call, adapter), id));
 	else
 		vmq_rpc_refuse(call, status, err.text, "%s", err.text);
 }
@@ -198,6 +225,7 @@ filter_move(struct vmq_rpc_call *call)
 {
 	struct vmq_oid_move_filter information = {
 		.header = VMQ_OID_HEADER(struct vmq_oid_move_filter)};
+	struct vmq_filter_steering before = {0}, after = {0};
 	struct vmq_oid_request request = {0};
 	const struct vmq_filter *filter;
 	enum vmq_status status;
@@ -218,19 +246,20 @@ filter_move(struct vmq_rpc_call *call)
 	information.filter_id = id;
 	information.source_queue_id = filter != NULL ? filter->queue_id : 0;
 	information.destination_queue_id = (uint32_t)to;
+	vmq_filter_steering_get(rpc_beneath(call, (size_t)adapter), id, &before);
 	status = rpc_request(rpc_requests(call, (size_t)adapter), &request, VMQ_OID_SET,
 		VMQ_OID_MOVE_FILTER, &information, sizeof(information));
+	vmq_filter_steering_get(rpc_beneath(call, (size_t)adapter), id, &after);
 	if (status == VMQ_STATUS_SUCCESS)
-		vmq_rpc_reply(call, json_pack("{s:I, s:I, s:i}", "filter", (json_int_t)id, "from",
-			(json_int_t)information.source_queue_id, "to", to));
+		vmq_rpc_reply(call, with_move(json_pack("{s:I, s:I, s:i}", "filter", (json_int_t)id,
+			"from", (json_int_t)information.source_queue_id, "to", to), &before, &after));
 	else
 		vmq_rpc_refuse(call, status, request.error.text, "%s", request.error.text);
 }
 
-/* Append the filters of a queue (-1: of all queues) that the owner can see. */
 static void
-list_filters(struct vmq_rpc_call *call, size_t index, const struct vmq_oid_owner *owner, int queue,
-	json_t *list)
+add_filters(struct vmq_rpc_call *call, size_t index, const struct vmq_oid_owner *owner, int queue,
+	void *list)
 {
 	struct vmq_oid_adapter *requests = rpc_requests(call, index);
 	const struct vmq_adapter *adapter = rpc_beneath(call, index);
@@ -253,6 +282,7 @@ list_filters(struct vmq_rpc_call *call, size_t index, const struct vmq_oid_owner
 		json_object_set_new(one, "queue", json_integer(filter->queue_id));
 		json_object_set_new(one, "name", json_string(info.name));
 		json_object_set_new(one, "owner", name[0] != '\0' ? json_string(name) : json_null());
+		with_steering(one, adapter, filter->id);
 		json_array_append_new(list, one);
 	}
 }
@@ -260,48 +290,30 @@ list_filters(struct vmq_rpc_call *call, size_t index, const struct vmq_oid_owner
 static void
 filter_list(struct vmq_rpc_call *call)
 {
-	const struct vmq_rpc_system *system = vmq_rpc_system_of(call);
-	const bool of_queue = vmq_rpc_get(call, "queue") != NULL;
-	struct vmq_oid_owner *owner;
-	json_t *list;
-	int index = -1, queue = -1;
-	size_t i;
+	json_t *list = json_array();
 
-	if (of_queue || vmq_rpc_get(call, "adapter") != NULL) {
-		index = vmq_rpc_adapter_of(call);
-		if (index < 0)
-			return;
-		if (of_queue && (queue = rpc_queue_param(call, (size_t)index, "queue")) < 0)
-			return;
-	}
-	list = json_array();
-	for (i = 0; i < system->n_adapters; i++) {
-		if (index >= 0 && i != (size_t)index)
-			continue;
-		owner = vmq_rpc_owner_of(call, i);
-		if (owner == NULL) {
-			json_decref(list);
-			return;
-		}
-		list_filters(call, i, owner, queue, list);
-	}
-	vmq_rpc_reply(call, json_pack("{s:o}", "filters", list));
+	if (rpc_each_adapter(call, add_filters, list))
+		vmq_rpc_reply(call, json_pack("{s:o}", "filters", list));
+	else
+		json_decref(list);
 }
 
 #define FILTER_PARAM {"filter", VMQ_RPC_INTEGER, true, "the filter's id"}
 
 static const struct vmq_rpc_method rows[] = {
 	{"filter.list", "filters of a queue, or all",
-		"{filters: [{id, mac, vlan, adapter, queue, name, owner}]}", 0, filter_list,
+		"{filters: [{id, mac, vlan, adapter, queue, name, owner, how, detail}]}", 0, filter_list,
 		{{"queue", VMQ_RPC_QUEUE, false, "id or name of the queue"}, RPC_ADAPTER_PARAM}},
-	{"filter.set", "set a filter on a queue", "{filter, queue}", VMQ_RPC_F_CHANGES, filter_set,
+	{"filter.set", "set a filter on a queue", "{filter, queue, how, detail}",
+		VMQ_RPC_F_CHANGES, filter_set,
 		{RPC_QUEUE_PARAM,
 			{"filter", VMQ_RPC_OBJECT, true, "{mac, vlan} as in the document"},
 			RPC_ADAPTER_PARAM}},
 	{"filter.clear", "clear a filter; without one a queue receives nothing", "{filter}",
 		VMQ_RPC_F_CHANGES, filter_clear, {FILTER_PARAM, RPC_ADAPTER_PARAM}},
 	{"filter.move", "move a filter to another queue, in one instant for every packet",
-		"{filter, from, to}", VMQ_RPC_F_CHANGES, filter_move,
+		"{filter, from, to, how, detail}: how: software, or covered: by it while the NIC changes",
+		VMQ_RPC_F_CHANGES, filter_move,
 		{FILTER_PARAM, {"to", VMQ_RPC_QUEUE, true, "id or name of the queue it goes to"},
 			RPC_ADAPTER_PARAM}},
 };

@@ -18,51 +18,37 @@ struct memory_wait {
 	uint64_t begun_ms;
 };
 
-static json_t *
-memory_json(struct vmq_rpc_call *call, size_t index, const struct vmq_queue_info *info)
+struct memory_list {
+	json_t *queues;
+	uint64_t bytes;
+};
+
+static void
+add_memory(struct vmq_rpc_call *call, size_t index, const struct vmq_queue_info *info, void *arg)
 {
-	return json_pack("{s:s, s:i, s:s, s:o, s:o}", "adapter",
+	json_t *transmit = rpc_pool(&info->xmit_memory);
+	struct memory_list *list = arg;
+
+	if (info->transmits) {
+		json_object_set_new(transmit, "node", json_integer(info->xmit_node));
+		json_object_set_new(transmit, "why", json_string(info->xmit_why));
+	}
+	list->bytes += info->memory.bytes + info->xmit_memory.bytes;
+	json_array_append_new(list->queues, json_pack("{s:s, s:i, s:s, s:o, s:o}", "adapter",
 		vmq_adapter_name(rpc_beneath(call, index)), "id", (int)info->id, "name", info->name,
-		"buffers", rpc_buffers(info), "transmit", rpc_pool(&info->xmit_memory));
+		"buffers", rpc_buffers(info), "transmit", transmit));
 }
 
 static void
 memory_show(struct vmq_rpc_call *call)
 {
-	const struct vmq_rpc_system *system = vmq_rpc_system_of(call);
-	const bool of_queue = vmq_rpc_get(call, "queue") != NULL;
-	struct vmq_oid_owner *owner;
-	struct vmq_queue_info info;
-	int index = -1, queue = -1, id;
-	uint64_t bytes = 0;
-	json_t *list;
-	size_t i;
+	struct memory_list list = {.queues = json_array()};
 
-	if (of_queue || vmq_rpc_get(call, "adapter") != NULL) {
-		index = vmq_rpc_adapter_of(call);
-		if (index < 0)
-			return;
-		if (of_queue && (queue = rpc_queue_param(call, (size_t)index, "queue")) < 0)
-			return;
-	}
-	list = json_array();
-	for (i = 0; i < system->n_adapters; i++) {
-		if (index >= 0 && i != (size_t)index)
-			continue;
-		owner = vmq_rpc_owner_of(call, i);
-		if (owner == NULL) {
-			json_decref(list);
-			return;
-		}
-		for (id = -1; (id = vmq_queue_next(rpc_beneath(call, i), id)) >= 0;) {
-			if ((queue >= 0 && id != queue) || !vmq_oid_owner_sees(owner, (uint16_t)id) ||
-				!vmq_queue_info_get(rpc_beneath(call, i), (uint16_t)id, &info))
-				continue;
-			bytes += info.memory.bytes + info.xmit_memory.bytes;
-			json_array_append_new(list, memory_json(call, i, &info));
-		}
-	}
-	vmq_rpc_reply(call, json_pack("{s:o, s:I}", "queues", list, "bytes", (json_int_t)bytes));
+	if (rpc_each_queue(call, add_memory, &list))
+		vmq_rpc_reply(call, json_pack("{s:o, s:I}", "queues", list.queues, "bytes",
+			(json_int_t)list.bytes));
+	else
+		json_decref(list.queues);
 }
 
 static void
@@ -77,11 +63,8 @@ memory_grow(struct vmq_rpc_call *call)
 	size_t adapter;
 	int queue;
 
-	queue = vmq_rpc_queue_of(call, &adapter);
+	queue = vmq_rpc_queue_of(call, &adapter, &owner);
 	if (queue < 0 || !vmq_rpc_get_integer(call, "buffers", 1, UINT32_MAX, 0, &buffers))
-		return;
-	owner = vmq_rpc_owner_of(call, adapter);
-	if (owner == NULL)
 		return;
 	wait = calloc(1, sizeof(*wait));
 	if (wait == NULL) {
@@ -158,11 +141,8 @@ memory_shrink(struct vmq_rpc_call *call)
 	size_t adapter;
 	int queue;
 
-	queue = vmq_rpc_queue_of(call, &adapter);
+	queue = vmq_rpc_queue_of(call, &adapter, &owner);
 	if (queue < 0)
-		return;
-	owner = vmq_rpc_owner_of(call, adapter);
-	if (owner == NULL)
 		return;
 	status = vmq_oid_memory_shrink(owner, (uint16_t)queue, &err);
 	if (status == VMQ_STATUS_PENDING)

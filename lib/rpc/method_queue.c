@@ -40,16 +40,22 @@ vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t index,
 	struct vmq_oid_adapter *requests = system->adapters[index].requests;
 	const struct vmq_adapter *adapter = vmq_oid_adapter_beneath(requests);
 	const char *owner = vmq_oid_queue_owner(requests, info->id);
-
 	json_t *object;
 
 	object = json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s, s:s, s:s, s:i, s:b, s:o, s:o}",
 		"adapter", vmq_adapter_name(adapter), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "owner", owner[0] != '\0' ? owner : NULL,
 		"state", vmq_queue_state_name(info->state), "operational_state",
-		vmq_queue_operational_state(info->state), "steering", info->slot >= 0 ? "hardware" : "software", "worker",
+		vmq_queue_operational_state(info->state), "steering",
+		info->slot >= 0 ? "hardware" : "software", "worker",
 		system->worker_cpus[info->worker], "keep_tags", (int)info->keep_tags, "filters",
 		rpc_filters(adapter, info->id), "backend", rpc_backend(info));
+	if (info->slot >= 0)
+		json_object_set_new(object, "slot", json_integer(info->slot));
+	if (info->slot < 0 ? info->hardware_why[0] != '\0' : info->rule_why[0] != '\0')
+		json_object_set_new(object, "steering_reason",
+			rpc_string(info->slot < 0 ? info->hardware_why : info->rule_why));
+	json_object_set_new(object, "priority", json_integer(info->priority));
 	json_object_set_new(object, "anti_spoof", json_boolean(info->anti_spoof));
 	json_object_set_new(object, "broadcast", json_boolean(info->broadcast));
 	json_object_set_new(object, "receive_only", json_boolean(info->receive_only));
@@ -64,43 +70,18 @@ vmq_rpc_queue_json(const struct vmq_rpc_system *system, size_t index,
 	return object;
 }
 
-/* Append an adapter's queues that the call's owner can see. Returns false: refused. */
-static bool
-list_adapter(struct vmq_rpc_call *call, size_t index, json_t *list)
+static void
+add_queue(struct vmq_rpc_call *call, size_t index, const struct vmq_queue_info *info, void *list)
 {
-	const struct vmq_rpc_system *system = vmq_rpc_system_of(call);
-	const struct vmq_oid_owner *owner = vmq_rpc_owner_of(call, index);
-	const struct vmq_adapter *adapter =
-		vmq_oid_adapter_beneath(system->adapters[index].requests);
-	struct vmq_queue_info info;
-	int id;
-
-	if (owner == NULL)
-		return false;
-	for (id = -1; (id = vmq_queue_next(adapter, id)) >= 0;)
-		if (vmq_oid_owner_sees(owner, (uint16_t)id) &&
-			vmq_queue_info_get(adapter, (uint16_t)id, &info))
-			json_array_append_new(list, vmq_rpc_queue_json(system, index, &info));
-	return true;
+	json_array_append_new(list, vmq_rpc_queue_json(vmq_rpc_system_of(call), index, info));
 }
 
 static void
 queue_list(struct vmq_rpc_call *call)
 {
-	const struct vmq_rpc_system *system = vmq_rpc_system_of(call);
 	json_t *list = json_array();
-	bool ok = true;
-	size_t i;
-	int index;
 
-	if (vmq_rpc_get(call, "adapter") != NULL) {
-		index = vmq_rpc_adapter_of(call);
-		ok = index >= 0 && list_adapter(call, (size_t)index, list);
-	} else {
-		for (i = 0; i < system->n_adapters && ok; i++)
-			ok = list_adapter(call, i, list);
-	}
-	if (ok)
+	if (rpc_each_queue(call, add_queue, list))
 		vmq_rpc_reply(call, json_pack("{s:o}", "queues", list));
 	else
 		json_decref(list);
@@ -175,13 +156,14 @@ static void
 queue_free(struct vmq_rpc_call *call)
 {
 	struct vmq_oid_adapter *requests;
+	struct vmq_oid_owner *owner;
 	struct free_call *freeing;
 	struct vmq_queue_info info;
 	enum vmq_status status;
 	size_t adapter;
 	int id;
 
-	id = vmq_rpc_queue_of(call, &adapter);
+	id = vmq_rpc_queue_of(call, &adapter, &owner);
 	if (id < 0)
 		return;
 	requests = rpc_requests(call, adapter);
@@ -197,7 +179,7 @@ queue_free(struct vmq_rpc_call *call)
 	freeing->information = (struct vmq_oid_free_queue){
 		.header = VMQ_OID_HEADER(struct vmq_oid_free_queue), .queue_id = (uint32_t)id};
 	freeing->request = (struct vmq_oid_request){
-		.owner = vmq_rpc_owner_of(call, adapter),
+		.owner = owner,
 		.complete = on_freed,
 		.arg = freeing,
 	};

@@ -48,6 +48,9 @@ add_value(json_t *params, const struct vmq_oid_indication *indication)
 		{VMQ_OID_QUEUE_NAME_CHANGED, "name"},
 		{VMQ_OID_QUEUE_OPTIONS_CHANGED, "options"},
 		{VMQ_OID_QUEUE_RATE_CHANGED, "rate"},
+		{VMQ_OID_QUEUE_PRIORITY_CHANGED, "priority"},
+		{VMQ_OID_QUEUE_VM_NAME_CHANGED, "vm"},
+		{VMQ_OID_QUEUE_DEMAND_CHANGED, "growth"},
 	};
 	json_t *list;
 	size_t i;
@@ -70,6 +73,10 @@ add_value(json_t *params, const struct vmq_oid_indication *indication)
 	case VMQ_INDICATE_MEMORY_GROWN:
 	case VMQ_INDICATE_MEMORY_RETURNED:
 		json_object_set_new(params, "buffers", json_integer(indication->value));
+		break;
+	case VMQ_INDICATE_PORT_RESET:
+	case VMQ_INDICATE_RULES_RESTORED:
+		json_object_set_new(params, "rules", json_integer(indication->value));
 		break;
 	case VMQ_INDICATE_LINK_UP:
 		json_object_set_new(params, "mbps", json_integer(indication->value));
@@ -241,7 +248,8 @@ types_of(struct vmq_rpc_call *call, uint32_t *types)
 			vmq_rpc_refuse_at(call, "/types",
 				"RECEIVE_QUEUE_STATE, RECEIVE_FILTER_QUEUE_PARAMETERS, MEMORY_GROWN, "
 				"MEMORY_RETURNED, MEMORY_FAILED, BACKEND_UP, BACKEND_DOWN, LINK_UP, "
-				"LINK_DOWN", "there is no indication \"%.64s\"", text);
+				"LINK_DOWN, PORT_RESET, PORT_REMOVED, RULES_RESTORED",
+				"there is no indication \"%.64s\"", text);
 			return false;
 		}
 		*types |= UINT32_C(1) << type;

@@ -17,6 +17,9 @@ static const struct field_name queue_flags[] = {
 	{"NAME_CHANGED", VMQ_OID_QUEUE_NAME_CHANGED},
 	{"OPTIONS_CHANGED", VMQ_OID_QUEUE_OPTIONS_CHANGED},
 	{"RATE_CHANGED", VMQ_OID_QUEUE_RATE_CHANGED},
+	{"PRIORITY_CHANGED", VMQ_OID_QUEUE_PRIORITY_CHANGED},
+	{"VM_NAME_CHANGED", VMQ_OID_QUEUE_VM_NAME_CHANGED},
+	{"DEMAND_CHANGED", VMQ_OID_QUEUE_DEMAND_CHANGED},
 	{0},
 };
 
@@ -216,6 +219,10 @@ static const struct field queue_fields[] = {
 	{"backend_group", FIELD_TEXT, QUEUE(backend_group), .help = "of a vhost-user server's socket"},
 	{"priority", FIELD_UNSIGNED, QUEUE(priority),
 		.help = "0 to 255: who gets a hardware queue when there are too few"},
+	{"transmit_buffers", FIELD_UNSIGNED, QUEUE(transmit_buffers),
+		.help = "for what the VM sends; 0: the default"},
+	{"transmit_buffers_limit", FIELD_UNSIGNED, QUEUE(transmit_buffers_limit),
+		.help = "most of these; 0: no more"},
 	{"backend_file", FIELD_TEXT, QUEUE(backend_file),
 		.help = "pcap: the file; vhost-user: the socket"},
 	{"backend_device", FIELD_TEXT, QUEUE(backend_device), .help = "ethdev: device arguments"},

@@ -11,8 +11,10 @@
  *   server.c           the server: clients come and go, time passes
  *   client.c           one connection: bytes in, answers out
  *   peer.c             who is at the other end
- *   message.c          JSON-RPC: from bytes to requests, from results to answers
+ *   message.c          JSON-RPC: from bytes to requests
+ *   answer.c           JSON-RPC: from results to answers
  *   method.c           the table of methods, parameters checked against it
+ *   scope.c            what the parameters "adapter" and "queue" leave of all there is
  *   method_*.c         the methods themselves
  */
 
@@ -133,6 +135,7 @@ struct vmq_rpc {
 	TAILQ_HEAD(, vmq_rpc_client) clients;
 	struct call_list orphans; /* calls whose client has gone */
 	TAILQ_HEAD(, memory_wait) memory_waits;
+	TAILQ_HEAD(, verify_wait) verify_waits;
 	struct rpc_listener *listeners; /* one for each adapter */
 	bool stopped;
 	void *server; /* server.c's own */
@@ -151,6 +154,17 @@ bool client_feed(struct vmq_rpc_client *client, const char *bytes, size_t length
 bool client_work(struct vmq_rpc_client *client);
 /* Is everything said? Then, once its backlog is gone, it can go. */
 bool client_is_done(const struct vmq_rpc_client *client);
+/* Milliseconds of a clock that does not go back. */
+uint64_t rpc_now_ms(void);
+
+/* answer.c */
+/* Has it not read so much of what it was told that it is told no more now? */
+bool client_is_behind(const struct vmq_rpc_client *client);
+/* If all requests of a batch are answered, its answers go out together; then it is gone. */
+void rpc_finish_batch(struct batch *batch);
+/* An error for a request that is none, alone or in a batch (or NULL). id: may be NULL. */
+void rpc_answer_error(struct vmq_rpc_client *client, struct batch *batch, const json_t *id,
+	int code, enum vmq_status status, const char *message);
 /* Answer now, though the work goes on: what it comes to later is told to nobody. */
 void rpc_answer_early(struct vmq_rpc_call *call, json_t *result);
 /* An error that belongs to no request. */
@@ -158,8 +172,6 @@ void client_error(struct vmq_rpc_client *client, int code, enum vmq_status statu
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Text that may have bytes that are no UTF-8, such as a driver's words, cut somewhere. */
 json_t *rpc_string(const char *text);
-/* Milliseconds of a clock that does not go back. */
-uint64_t rpc_now_ms(void);
 
 /* method.c */
 const struct method_entry *rpc_find_method(const struct vmq_rpc *rpc, const char *name);
@@ -171,6 +183,19 @@ bool rpc_check_params(struct vmq_rpc_call *call, json_t *params);
 
 /* The same for a parameter of another name, on an adapter. */
 int rpc_queue_param(struct vmq_rpc_call *call, size_t adapter, const char *name);
+
+/* scope.c */
+/* One adapter; queue: the only one that is meant, -1: all. */
+typedef void rpc_visit_adapter(struct vmq_rpc_call *call, size_t adapter,
+	const struct vmq_oid_owner *owner, int queue, void *arg);
+typedef void rpc_visit_queue(struct vmq_rpc_call *call, size_t adapter,
+	const struct vmq_queue_info *info, void *arg);
+/*
+ * Visit what the optional parameters "adapter" and "queue" leave: one, or all; of queues
+ * those that the call's owner can see. Returns false: the call has been refused.
+ */
+bool rpc_each_adapter(struct vmq_rpc_call *call, rpc_visit_adapter *visit, void *arg);
+bool rpc_each_queue(struct vmq_rpc_call *call, rpc_visit_queue *visit, void *arg);
 
 /* The adapter with that index, for requests and as it is beneath. */
 static inline struct vmq_oid_adapter *
@@ -216,6 +241,9 @@ void rpc_memory_indication(struct vmq_rpc *rpc, size_t adapter,
 	const struct vmq_oid_indication *indication);
 void rpc_memory_abort(struct vmq_rpc *rpc);
 
+/* method_steer.c */
+void rpc_verify_abort(struct vmq_rpc *rpc);
+
 /* method_subscribe.c */
 int rpc_listen_indications(struct vmq_rpc *rpc);
 void rpc_unlisten_indications(struct vmq_rpc *rpc);
@@ -236,5 +264,6 @@ int rpc_add_adapter_methods(struct vmq_rpc *rpc);
 int rpc_add_subscribe_methods(struct vmq_rpc *rpc);
 int rpc_add_oid_methods(struct vmq_rpc *rpc);
 int rpc_add_owner_methods(struct vmq_rpc *rpc);
+int rpc_add_steer_methods(struct vmq_rpc *rpc);
 
 #endif /* VMQ_RPC_PRIVATE_H */

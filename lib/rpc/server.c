@@ -183,6 +183,7 @@ add_methods(struct vmq_rpc *rpc)
 		rpc_add_subscribe_methods,
 		rpc_add_oid_methods,
 		rpc_add_owner_methods,
+		rpc_add_steer_methods,
 	};
 	size_t i;
 	int ret = 0;
@@ -208,6 +209,7 @@ vmq_rpc_create(const struct vmq_rpc_config *config, struct vmq_error *err)
 	TAILQ_INIT(&rpc->clients);
 	TAILQ_INIT(&rpc->orphans);
 	TAILQ_INIT(&rpc->memory_waits);
+	TAILQ_INIT(&rpc->verify_waits);
 	ret = add_methods(rpc);
 	if (ret == 0)
 		ret = rpc_listen_indications(rpc);
@@ -229,6 +231,7 @@ vmq_rpc_stop(struct vmq_rpc *rpc)
 	struct server *server = rpc->server;
 
 	rpc->stopped = true;
+	rpc_verify_abort(rpc);
 	if (server == NULL)
 		return;
 	if (server->accept != NULL)

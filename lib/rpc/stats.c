@@ -113,6 +113,20 @@ rpc_backend(const struct vmq_queue_info *info)
 		(json_int_t)link->cut_offs);
 }
 
+/* What its receive queue of the NIC has brought; null: software steers to it. */
+static json_t *
+hardware_json(const struct vmq_queue_info *info)
+{
+	const struct vmq_dp_hw_stats *hw = &info->hardware;
+
+	if (info->slot < 0)
+		return json_null();
+	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "slot", info->slot, "received",
+		(json_int_t)hw->received, "confirmed", (json_int_t)hw->confirmed, "misplaced",
+		(json_int_t)hw->misplaced, "replicas", (json_int_t)hw->replicas, "stale",
+		(json_int_t)hw->stale);
+}
+
 json_t *
 vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 	const struct vmq_queue_info *info, const struct vmq_rpc_rates *rates)
@@ -124,31 +138,34 @@ vmq_rpc_queue_stats(const struct vmq_rpc_system *system, size_t adapter,
 
 	return json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s, s:i, s:s, s:b, s:o,"
 			 " s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:f,"
-			 " s:o, s:o, s:o}",
+			 " s:o, s:o, s:o, s:o}",
 		"adapter", vmq_adapter_name(of), "id", (int)info->id, "name", info->name, "vm",
 		info->vm[0] != '\0' ? info->vm : NULL, "state", vmq_queue_state_name(info->state),
 		"operational_state", vmq_queue_operational_state(info->state), "worker",
-		system->worker_cpus[info->worker], "steering", info->slot >= 0 ? "hardware" : "software", "keep_tags",
-		(int)info->keep_tags, "filters", rpc_filters(of, info->id), /* */
+		system->worker_cpus[info->worker], "steering",
+		info->slot >= 0 ? "hardware" : "software", "keep_tags", (int)info->keep_tags, "filters", rpc_filters(of, info->id), /* */
 		"received", (json_int_t)p->received, "received_bytes", (json_int_t)p->received_bytes,
 		"delivered", (json_int_t)p->delivered, "delivered_bytes",
 		(json_int_t)p->delivered_bytes, "dropped", (json_int_t)p->dropped, "drops",
 		rpc_drops(p), "waiting", (json_int_t)p->waiting, "bursts", (json_int_t)p->bursts,
 		"mpps", known.mpps, "gbps", known.gbps, /* */
 		"buffers", rpc_buffers(info), "transmit", transmit_json(info), /* */
-		"backend", rpc_backend(info));
+		"backend", rpc_backend(info), /* */
+		"hardware", hardware_json(info));
 }
 
 json_t *
 rpc_adapter_stats(const struct vmq_rpc_adapter *adapter)
 {
 	const struct vmq_adapter *beneath = vmq_oid_adapter_beneath(adapter->requests);
+	struct vmq_port_link link;
 	struct vmq_port_stats nic;
 
 	vmq_adapter_port_stats(beneath, &nic);
-	return json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "name",
-		vmq_adapter_name(beneath), "device",
-		adapter->device, "nic", "received",
+	vmq_adapter_link(beneath, &link);
+	return json_pack("{s:s, s:s, s:{s:b, s:I}, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "name",
+		vmq_adapter_name(beneath), "device", adapter->device, "link", "up", (int)link.up,
+		"mbps", (json_int_t)link.mbps, "nic", "received",
 		(json_int_t)nic.received, "missed", (json_int_t)nic.missed, "errors",
 		(json_int_t)nic.errors, "no_buffer", (json_int_t)nic.no_buffer, "sent",
 		(json_int_t)nic.sent, "send_errors", (json_int_t)nic.send_errors);

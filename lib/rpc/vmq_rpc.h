@@ -279,9 +279,11 @@ struct vmq_oid_owner *vmq_rpc_owner_of(struct vmq_rpc_call *call, size_t adapter
 /**
  * The queue that the parameters "adapter" and "queue" name and that the owner can see.
  *
+ * @param owner
+ *   Receives the owner that the call acts as (vmq_rpc_owner_of()); NULL: not wanted.
  * @return its id; -1: the call has been refused.
  */
-int vmq_rpc_queue_of(struct vmq_rpc_call *call, size_t *adapter);
+int vmq_rpc_queue_of(struct vmq_rpc_call *call, size_t *adapter, struct vmq_oid_owner **owner);
 
 /**
  * May the client have queues with such a backend?

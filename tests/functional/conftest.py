@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The VMQ authors
 
-from vmq_test.fixtures import need, pytest_configure  # noqa: F401
+from vmq_test.fixtures import need, pytest_configure, space  # noqa: F401

@@ -118,6 +118,9 @@ GOOD = {
                               ("/adapters/0/default_queue/memory/buffers", 40000),
                               ("/queues/0/memory", {"buffers": 64, "buffer_size": 65407}),
                               ("/queues/0/filters/0/vlan", 4094)),
+    "VLANs for VMDq": change(("/adapters/0/vmdq", {"vlans": [1, 4094]})),
+    "as many VLANs for VMDq as there can be": change(
+        ("/adapters/0/vmdq", {"vlans": list(range(1, 65))})),
     "a name of 63 bytes": change(("/queues/0/name", "n" * 63), ("/queues/0/vm", "v" * 63)),
     "names in every script": change(("/queues/0/name", "почта / 邮件 ~"),
                                     ("/queues/0/vm", 'a "quoted" name')),
@@ -305,6 +308,15 @@ BAD = {
     # ranges
     "MTU too small": bad_at("/adapters/0/mtu", 67, "67 is out of range"),
     "MTU too large": bad_at("/adapters/0/mtu", 16111, "an integer from 68 to 16110"),
+    "a VLAN for VMDq too large": bad([("/adapters/0/vmdq", {"vlans": [1, 4095]})],
+                                     "/adapters/0/vmdq/vlans/1", "out of range"),
+    "a VLAN for VMDq twice": bad([("/adapters/0/vmdq", {"vlans": [7, 8, 7]})],
+                                 "/adapters/0/vmdq/vlans/2", "more than once"),
+    "too many VLANs for VMDq": bad([("/adapters/0/vmdq", {"vlans": list(range(1, 66))})],
+                                   "/adapters/0/vmdq/vlans", "has 65 VLANs"),
+    "no VLANs for VMDq": bad([("/adapters/0/vmdq", {"vlans": []})],
+                             "/adapters/0/vmdq/vlans", "has 0 VLANs"),
+    "VMDq without its VLANs": bad([("/adapters/0/vmdq", {})], "/adapters/0/vmdq", "vlans"),
     "rx_descriptors too small": bad_at("/adapters/0/rx_descriptors", 63, "out of range"),
     "rx_descriptors too large": bad_at("/adapters/0/rx_descriptors", 32769, "64 to 32768"),
     "no buffers": bad_at(M0 + "/buffers", 0, "0 is out of range"),
@@ -336,6 +348,9 @@ BAD = {
                                                         "0 is out of range"),
     "less memory than the queues begin with": bad_at(
         "/adapters/0/memory_limit_mb", 1, "MiB that the adapter's queues begin with", False),
+    # It has room for all that its queues receive into, and not for what one sends from.
+    "less memory than they begin with, with what VMs send": bad_at(
+        "/adapters/1/memory_limit_mb", 12, "MiB that the adapter's queues begin with", False),
     "a limit below the default": bad([(M0, {"limit": 4095})], M0 + "/limit",
                                      "4096 buffers that the queue starts with (the default)",
                                      False),
@@ -692,6 +707,10 @@ def test_every_key_of_the_schema_has_a_description():
         assert "const" in node or "enum" in node or "description" in {**target, **node}, key
 
 
+def counted(things, what):
+    return f"{len(things)} {what}{'s' if len(things) != 1 else ''}"
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_document_is_accepted(name, schema, tmp_path):
     doc = GOOD[name]
@@ -704,8 +723,9 @@ def test_a_good_document_is_accepted(name, schema, tmp_path):
     for adapter in doc["adapters"]:
         filters += adapter.get("default_queue", {}).get("filters", [])
     assert re.fullmatch(
-        re.escape(f"{path}: ok: {len(doc['adapters'])} adapters, {len(queues)} queues, "
-                  f"{len(filters)} filters, ") + r"[1-9]\d* MiB of memory\n", done.stdout), done
+        re.escape(f"{path}: ok: {counted(doc['adapters'], 'adapter')}, "
+                  f"{counted(queues, 'queue')}, {counted(filters, 'filter')}, ")
+        + r"[1-9]\d* MiB of memory\n", done.stdout), done
 
 
 @pytest.mark.parametrize("name", BAD)

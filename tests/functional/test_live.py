@@ -71,7 +71,7 @@ def test_a_document_is_planned_and_applied(tmp_path):
         assert client.call("config.diff")["differences"] == []
         assert_identity(client)
         new = with_queues(doc, queue("a", 1, {"mac": mac(2), "vlan": 5}), queue("c", 3),
-                          queue("b", keep_tags=True))
+                          queue("b", receive_only=True))
         counted = client.call("config.check", document=new)
         assert (counted["queues"], counted["filters"]) == (3, 3)
         plan = client.call("config.plan", document=new)
@@ -80,11 +80,11 @@ def test_a_document_is_planned_and_applied(tmp_path):
         assert kinds(plan) == ["allocate", "allocate", "complete", "clear_filter", "move_filter",
                                "set_filter", "free", "wait"]
         assert [step["queue"] for step in plan["steps"] if step["interrupts"]] == ["b"]
-        assert any("keep_tags" in step.get("why", "") for step in plan["steps"])
+        assert any("receive_only" in step.get("why", "") for step in plan["steps"])
         pointers = {one["pointer"] for one in
                     client.call("config.diff", document=new)["differences"]}
         assert pointers == {f"/queues/a/filters/{mac(2)} any vlan",
-                            f"/queues/a/filters/{mac(2)} vlan 5", "/queues/b/keep_tags",
+                            f"/queues/a/filters/{mac(2)} vlan 5", "/queues/b/receive_only",
                             f"/queues/b/filters/{mac(3)} any vlan", "/queues/c"}
         assert "c" not in running(client)  # a plan changes nothing
         result = client.call("config.apply", document=new)
@@ -96,6 +96,17 @@ def test_a_document_is_planned_and_applied(tmp_path):
         # The file on disk is the old one still.
         assert client.call("config.apply")["applied"]
         assert "c" not in running(client)
+        assert_identity(client)
+        daemon.stop()
+
+
+def test_a_document_without_cores_means_the_same_ones_while_it_runs(tmp_path):
+    """EAL has bound the control thread to one CPU by then."""
+    doc = make_document(tmp_path, queue("a", 1))
+    del doc["eal"]["main_core"], doc["eal"]["workers"]
+    with Vmqd(doc, tmp_path / "vmqd") as daemon, connect(daemon) as client:
+        assert client.call("config.plan")["steps"] == []
+        assert client.call("config.diff")["differences"] == []
         assert_identity(client)
         daemon.stop()
 
@@ -141,7 +152,7 @@ def test_an_apply_that_fails_is_rolled_back(tmp_path):
     with Vmqd(doc, tmp_path / "vmqd") as daemon, connect(daemon) as client:
         before = client.call("config.save")["text"]
         bad = with_queues(
-            doc, queue("c", 1), queue("a", 2, keep_tags=True),
+            doc, queue("c", 1), queue("a", 2, receive_only=True),
             queue("d", 4, backend={"type": "pcap", "file": str(tmp_path / "none" / "x.pcap")}))
         with pytest.raises(rpc.Refused) as refused:
             client.call("config.apply", document=bad)
@@ -160,6 +171,33 @@ def test_an_apply_that_fails_is_rolled_back(tmp_path):
                 "/queues/0/kepp_tags", "/queues/1/filters/0"}
         assert client.call("config.save")["text"] == before
         daemon.stop()
+
+
+def test_an_apply_that_fails_at_each_queue_in_turn_is_not_felt_by_traffic(tmp_path):
+    frames = [bytes.fromhex(mac(n).replace(":", "")) + b"\x02" + bytes(5) + b"\x08\x00" + bytes(46)
+              for n in range(4)]
+    doc = make_document(tmp_path, queue("a", 0, 1), queue("b", 2, 3), frames=frames)
+    doc["adapters"][0]["default_queue"] = {"memory": {"buffers": 8192}}
+    with Vmqd(doc, tmp_path / "vmqd") as daemon, connect(daemon) as client:
+        daemon.wait(lambda now: running_of(now, "b")["delivered"] > 0, "packets flow")
+        before = client.call("config.save")["text"]
+        for failing in range(5):
+            more = [queue(f"new{n}", 100 + n) for n in range(5)]
+            file = tmp_path / "none" / f"{failing}.pcap"
+            more[failing]["backend"] = {"type": "pcap", "file": str(file)}
+            # Other steps around it: a filter that moves, a queue that is changed in place.
+            bad = with_queues(doc, queue("a", 0, priority=failing + 1), queue("b", 1, 2, 3), *more)
+            with pytest.raises(rpc.Refused) as refused:
+                client.call("config.apply", document=bad)
+            assert "all was rolled back" in refused.value.message
+            assert file.name in refused.value.message
+            assert client.call("config.save")["text"] == before
+            assert set(running(client)) == {"default", "a", "b"}
+        final = daemon.stop()
+        assert running_of(final, "default")["received"] == 0
+        for name in ("a", "b"):
+            assert running_of(final, name)["received"] > 0
+            assert running_of(final, name)["dropped"] == 0
 
 
 def test_what_needs_a_restart_is_refused_unless_it_is_left_out(tmp_path):

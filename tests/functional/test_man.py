@@ -35,9 +35,10 @@ def shown(page):
     """The page as man shows it, without its line breaks."""
     done = subprocess.run(["man", "-l", str(page_path(page))], capture_output=True, text=True,
                           timeout=60, check=True,
-                          env={**os.environ, "MANWIDTH": "500", "MAN_KEEP_FORMATTING": "0",
+                          env={**os.environ, "MANWIDTH": "2000", "MAN_KEEP_FORMATTING": "0",
                                "LC_ALL": "C.UTF-8"})
-    text = re.sub(r".\x08", "", done.stdout)
+    # Bold and underlined: by striking twice, or as a terminal has it (groff 1.23).
+    text = re.sub(r".\x08|\x1b\[[0-9;]*m", "", done.stdout)
     return text.replace("\u2010", "-").replace("\u2212", "-")
 
 

@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from vmq_test import netns, pcap
+from vmq_test import netns, pcap, rpc
 from vmq_test.daemon import Vmqd, cpus, document, queues_by_name
 
 MAC = bytes.fromhex("525400000001")
@@ -226,3 +226,50 @@ def test_a_secondary_process_sees_true_numbers(tmp_path, need, hugepages, host):
                 sender.wait()
     reader.join(30)
     assert not reader.is_alive()
+
+
+def test_memory_that_its_driver_cannot_hear_of_does_not_grow(tmp_path, need, hugepages, host):
+    """net_af_xdp receives into what the pool has at the start, and nothing else."""
+    need(any(pathlib.Path("/usr/lib").glob("*/dpdk/pmds-*/librte_net_af_xdp.so*")),
+         "DPDK's driver net_af_xdp is missing: apt-get install librte-meta-net")
+    hugepages(256)
+    host.run("host", "ip", "link", "add", "vmqxdp", "type", "veth", "peer", "name", "vmqpeer")
+    for name in ("vmqxdp", "vmqpeer"):
+        host.run("host", "ip", "link", "set", name, "up")
+    wire = {"name": "nic", "device": "net_af_xdp0,iface=vmqxdp", "steering": "auto",
+            "default_queue": {"memory": {"buffers": 4096, "limit": 8192}}}
+    queue = {"name": "vm", "vm": "vm", "memory": {"buffers": BUFFERS, "limit": LIMIT},
+             "filters": [{"mac": MAC.hex(":")}], "backend": {"type": "sink"}}
+    doc = document([wire], [queue], hugepages=True)
+    doc["control"] = {"socket": str(tmp_path / "c")}
+    sender = None
+    with Vmqd(doc, tmp_path / "vmqd", wrap=host.wrap("host")) as daemon:
+        try:
+            with rpc.Client(tmp_path / "c") as client:
+                steering = client.call("adapter.show")["steering"]
+                assert "first block only" in json.dumps(steering), steering
+                with pytest.raises(rpc.Refused) as refused:
+                    client.call("memory.grow", queue=0, buffers=1024)
+                assert refused.value.status == "NOT_SUPPORTED"
+                assert "first block only" in refused.value.message
+                # What software copies into is another matter.
+                grown = client.call("memory.grow", {"queue": "vm", "buffers": STEP,
+                                                    "as": "config"})
+                assert grown["added"] == STEP
+            sender = host.start("host", sys.executable, netns.HELPER, "frames", "vmqpeer",
+                                (MAC + b"\x02" + bytes(5) + b"\x08\x00" + bytes(46)).hex())
+            # More than all buffers: each has been in the ring several times.
+            daemon.wait(lambda now: queues_by_name(now)["vm"]["delivered"] > 20_000,
+                        "frames flow for long")
+        finally:
+            if sender is not None:
+                sender.kill()
+                sender.wait()
+        assert "keeps to 4096 buffers" in daemon.stderr()
+        now = daemon.last()
+        assert queues_by_name(now)["default"]["buffers"]["populated"] == 4096
+        # What its ring has this driver keeps when it is closed: that is known, and said.
+        daemon.process.terminate()
+        assert daemon.end() == 0, daemon.stderr()
+        assert "adapter nic: 2048 buffers stay with its driver" in daemon.stderr()
+        assert "did not come home" not in daemon.stderr()

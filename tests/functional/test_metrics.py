@@ -98,6 +98,7 @@ LABELS = {"id", "worker", "cpu", "keep_tags"}
 DERIVED = {"mpps", "gbps", "dropped", "transmit.dropped", "cycles_per_packet", "mean_burst",
            "busy", "idle", "sleep", "profile.mean_burst.received", "profile.mean_burst.delivered"}
 STAGES = ("receive", "classify", "gather", "deliver", "account", "other")
+DERIVED.add("link.mbps")  # in bytes there
 DERIVED |= {f"profile.cycles_per_packet.{stage}" for stage in STAGES}
 
 
@@ -209,6 +210,11 @@ def test_every_figure_of_the_statistics_is_a_metric(quiet):
                            cpu=str(queue["worker"]), **labels) == 1
     for adapter in stats["adapters"]:
         check_item(metrics, adapter, ADAPTER, {"adapter": adapter["name"]})
+        link = adapter["link"]
+        assert link["mbps"] > 0, "net_pcap says 10 Gbit/s"
+        assert metrics.get("vmq_adapter_link_up", adapter=adapter["name"]) == link["up"]
+        assert metrics.get("vmq_adapter_link_speed_bytes", adapter=adapter["name"]) == \
+            link["mbps"] * 1e6 / 8
         assert metrics.get("vmq_adapter_info", adapter=adapter["name"],
                            device=adapter["device"]) == 1
     assert metrics.get("vmq_build_info", version=stats["version"]) == 1
@@ -430,7 +436,7 @@ def test_telemetry_has_every_figure_too(quiet):
 
 def test_dpdk_telemetry_py_shows_the_commands(quiet, need):
     tool = shutil.which("dpdk-telemetry.py")
-    need(tool, "dpdk-telemetry.py is missing: apt-get install dpdk-dev")
+    need(tool, "dpdk-telemetry.py is missing: apt-get install dpdk-dev (Debian 12), dpdk (13)")
     done = subprocess.run(["/usr/bin/python3", tool, "-f", quiet.doc["eal"]["file_prefix"]],
                           input="/vmq/adapter/list\n/help,/vmq/queue/stats\n", text=True,
                           capture_output=True, timeout=60, check=False)

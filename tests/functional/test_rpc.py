@@ -2,11 +2,15 @@
 # Copyright(c) 2026 The VMQ authors
 """The methods of the control socket, good and refused."""
 
+import pathlib
+import socket
+import tempfile
+import threading
 import time
 
 import pytest
 
-from vmq_test import daemon, rpc
+from vmq_test import daemon, netns, rpc, vhost_guest
 from vmq_test.rpc import Client, Refused
 
 MAC = "52:54:00:00:00:%02x"
@@ -140,7 +144,8 @@ def test_a_queue_is_allocated_changed_and_freed(client):
     refused(client, "INVALID_PARAMETER", "queue.set", "already", queue="nine", name="q1")
     refused(client, "INVALID_PARAMETER", "queue.set", "nothing is to change", queue="nine")
     refused(client, "INVALID_PARAMETER", "queue.set", "unknown key", queue="nine", colour=1)
-    refused(client, "NOT_SUPPORTED", "queue.set", "settled", queue="nine", vm="other")
+    refused(client, "NOT_SUPPORTED", "queue.set", "settled", queue="nine",
+            receive_only=True)
     refused(client, "NOT_SUPPORTED", "queue.set", "memory.limit", queue="nine",
             memory={"limit": 512})
     refused(client, "NOT_SUPPORTED", "queue.set", "backend.type", queue="nine",
@@ -152,6 +157,38 @@ def test_a_queue_is_allocated_changed_and_freed(client):
     assert freed["id"] == shown["id"] and freed["filters_cleared"] == 1
     refused(client, "INVALID_PARAMETER", "queue.free", "no queue", queue="nine")
     refused(client, "INVALID_PARAMETER", "queue.free", "default queue", queue=0)
+
+
+LIVE = {
+    "name": "ten", "vm": "another", "affinity": [daemon.cpus()[1]], "priority": 7,
+    "keep_tags": True, "anti_spoof": False, "broadcast": True,
+    "rate": {"to_vm": {"mbps": 100, "burst_kb": 64}, "from_vm": {"mbps": 50, "burst_kb": 32}},
+    "memory": {"buffers": 32, "min_buffers": 16, "growth": {"low": 8, "high": 200, "step": 16,
+                                                            "hold_ms": 5000}}}
+
+
+def test_what_an_apply_changes_in_place_a_queue_takes_over_the_socket_too(client):
+    """One by one, and all at once; the queue stays, and subscribers are told."""
+    def has(shown, wanted):
+        return all(has(shown[key], value) if isinstance(value, dict) else shown[key] == value
+                   for key, value in wanted.items())
+
+    shown = client.call("queue.allocate", queue=queue(10))
+    client.call("subscribe", types=["RECEIVE_FILTER_QUEUE_PARAMETERS"])
+    for key, value in LIVE.items():
+        changed = client.call("queue.set", queue=shown["id"], **{key: value})
+        assert has(changed, {key: value}), (key, changed)
+        assert changed["id"] == shown["id"]
+    told = [client.notification()["params"]["changed"] for key in LIVE if key != "affinity"]
+    assert told == [["name"], ["vm"], ["priority"], ["options"], ["options"], ["options"],
+                    ["rate"], ["buffers", "growth"]], told
+    client.call("unsubscribe")
+    client.call("queue.set", queue="ten", name="q10", vm="vm10", priority=0, keep_tags=False)
+    assert has(client.call("queue.set", queue="q10", **LIVE), LIVE)
+    refused(client, "INVALID_PARAMETER", "queue.set", "priority", queue="ten", priority=256)
+    refused(client, "INVALID_PARAMETER", "queue.set", "min_buffers", queue="ten",
+            memory={"min_buffers": 64})
+    client.call("queue.free", queue="ten")
 
 
 def test_a_queue_that_cannot_be_had_leaves_nothing_behind(client):
@@ -192,14 +229,18 @@ def test_filters_are_set_listed_moved_and_cleared(client):
     for name in (5, 6):
         client.call("queue.allocate", queue=queue(name, filters=[]))
     assert client.call("queue.show", queue="q5")["state"] == "Paused"
-    number = client.call("filter.set", queue="q5", filter={"mac": MAC % 5, "vlan": 7})["filter"]
+    was_set = client.call("filter.set", queue="q5", filter={"mac": MAC % 5, "vlan": 7})
+    number = was_set["filter"]
+    assert was_set["how"] == "software" and "the adapter steers in software" in was_set["detail"]
     listed = client.call("filter.list", queue="q5")["filters"]
     assert listed == [{"id": number, "mac": MAC % 5, "vlan": 7, "adapter": "a",
-                       "queue": listed[0]["queue"], "name": "q5", "owner": "admin"}]
+                       "queue": listed[0]["queue"], "name": "q5", "owner": "admin",
+                       "how": "software", "detail": was_set["detail"]}]
     assert client.call("queue.show", queue="q5")["state"] == "Running"
     other = client.call("filter.set", queue="q6", filter={"vlan": 9})["filter"]
     moved = client.call("filter.move", filter=number, to="q6")
     assert moved["from"] == listed[0]["queue"]
+    assert moved["how"] == "software" and "the NIC has no part" in moved["detail"]
     assert client.call("queue.show", queue="q5")["state"] == "Paused"
     assert len(client.call("filter.list", queue="q6")["filters"]) == 2
     assert {one["id"] for one in client.call("filter.list")["filters"]} >= {1, 2, number, other}
@@ -255,6 +296,24 @@ def test_memory_grows_and_shrinks_by_request(client):
     assert {one["name"] for one in everything["queues"]} == {"default", "q1", "q2"}
 
 
+def test_a_port_that_cannot_steer_says_why(client):
+    steering = client.call("adapter.capabilities")["steering"]
+    assert steering["chosen"] == "software" and steering["hardware_queues"] == 0
+    assert steering["kinds"]["vmdq"]["why_not"] and steering["kinds"]["flow"]["why_not"]
+    assert client.call("adapter.show")["steering"] == steering
+    shown = client.call("queue.show", queue="q1")
+    assert shown["steering"] == "software"
+    assert "the adapter steers in software" in shown["steering_reason"]
+    for method in ("queue.promote", "queue.demote"):
+        refused(client, "NOT_ACCEPTED", method, "config", queue="q1")
+    client.call("queue.allocate", queue=queue(4))
+    refused(client, "NOT_SUPPORTED", "queue.promote", "the adapter steers in software", queue="q4")
+    refused(client, "NOT_ACCEPTED", "queue.demote", "in software already", queue="q4")
+    client.call("queue.free", queue="q4")
+    refused(client, "NOT_SUPPORTED", "adapter.verify", "nothing to verify")
+    refused(client, "INVALID_PARAMETER", "adapter.verify", "from 1 to 600", seconds=601)
+
+
 def test_adapters_workers_and_drops(client):
     listed = client.call("adapter.list")["adapters"]
     assert [one["name"] for one in listed] == ["a"]
@@ -262,7 +321,8 @@ def test_adapters_workers_and_drops(client):
     assert one["queues"] == 2 and one["device"] == "net_null0" and one["halted"] is False
     capabilities = client.call("adapter.capabilities")
     assert capabilities["current"]["supported_filter_tests"] == ["EQUAL"]
-    assert "num_queues" in capabilities["hardware"]
+    assert capabilities["hardware"]["num_queues"] == 0
+    assert capabilities["port"]["driver"] == "net_null"
     workers = client.call("workers")["workers"]
     assert workers[0]["cpu"] == daemon.cpus()[1] and workers[0]["queues"] == 3
     drops = client.call("drops", queue="q1")
@@ -314,6 +374,36 @@ def test_subscribers_are_told_in_order(vmqd, client):
         assert client.notifications == []
         with pytest.raises(Refused):
             client.call("subscribe", types=["NO_SUCH"])
+
+
+def test_vms_and_links_that_come_and_go_are_told(space):
+    with tempfile.TemporaryDirectory(prefix="vmqtest-") as folder:  # a socket's path is short
+        doc = make_document(0, adapters=[adapter(device="net_tap0,iface=in0")])
+        doc["queues"] = [queue(1, backend={"type": "vhost-user", "mode": "server",
+                                           "socket": f"{folder}/vm.sock"})]
+        with daemon.Vmqd(doc, pathlib.Path(folder) / "d", wrap=space.wrap("taps")) as running, \
+                Client(rpc.socket_path(doc)) as client:
+            client.call("subscribe", types=["BACKEND_UP", "BACKEND_DOWN", "LINK_UP", "LINK_DOWN"])
+
+            def told(kind):
+                """The next one of backends, or of links: they come in their own order."""
+                while True:
+                    params = client.notification()["params"]
+                    if params["type"].startswith(kind):
+                        return params
+
+            guest = vhost_guest.Guest(f"{folder}/vm.sock")
+            guest.up()
+            up = told("BACKEND")
+            assert up["type"] == "BACKEND_UP" and up["name"] == "q1", up
+            assert client.call("queue.show", queue="q1")["backend"]["link"]["up"] is True
+            guest.disconnect()
+            assert told("BACKEND")["type"] == "BACKEND_DOWN"
+            netns.call("ip", "link", "set", "in0", "down")
+            assert told("LINK")["type"] == "LINK_DOWN"
+            netns.call("ip", "link", "set", "in0", "up")
+            assert told("LINK")["type"] == "LINK_UP"
+            running.stop()
 
 
 def test_a_subscriber_that_does_not_read_is_told_what_it_missed(tmp_path):
@@ -372,23 +462,71 @@ def test_a_pending_request_is_answered_when_the_daemon_stops(tmp_path):
         assert running.end() == 0, running.explain("status")
 
 
-def test_a_thousand_requests_a_second_beside_traffic_lose_nothing(tmp_path):
-    """Traffic that is carried without loss is carried without loss beside 1,000 requests/s."""
-    doc = make_document(8)
-    with daemon.Vmqd(doc, tmp_path / "d", interval=0.2) as running, \
+class Load(threading.Thread):
+    """Frames from the kernel into a tap, some each millisecond: a ring that may run over."""
+
+    def __init__(self, tap, mac, frames, per_second):
+        super().__init__(daemon=True)
+        self.frame = bytes.fromhex(mac.replace(":", "")) + b"\x02" + bytes(5) + b"\x08\x00" + bytes(46)
+        self.tap, self.frames, self.per_second = tap, frames, per_second
+        self.sent = 0
+
+    def run(self):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind((self.tap, 0))
+            began = time.monotonic()
+            while self.sent < self.frames:
+                due = min(self.frames, int((time.monotonic() - began) * self.per_second))
+                for _ in range(due - self.sent):
+                    out.send(self.frame)
+                self.sent = due
+                time.sleep(0.001)
+
+
+def ask(client, requests, per_second):
+    """So many requests, some of which change what workers look at."""
+    methods = [("version", {}), ("queue.list", {}), ("filter.list", {}), ("workers", {}),
+               ("queue.set", {"queue": "q2", "priority": 1, "as": "config"}),
+               ("queue.set", {"queue": "q2", "priority": 2, "as": "config"}),
+               ("filter.set", {"queue": "q2", "filter": {"mac": MAC % 99}, "as": "config"}),
+               ("filter.clear", None), ("drops", {}), ("stats", {})]
+    began = time.monotonic()
+    filters = []
+    for number in range(requests):
+        method, params = methods[number % len(methods)]
+        if params is None:
+            params = {"filter": filters.pop(), "as": "config"}
+        result = client.call(method, params)
+        if method == "filter.set":
+            filters.append(result["filter"])
+        ahead = number / per_second - (time.monotonic() - began)
+        if ahead > 0:
+            time.sleep(ahead)
+
+
+def test_a_thousand_requests_a_second_beside_a_load_lose_nothing(tmp_path, space):
+    """What is carried without loss is carried without loss beside 1,000 requests a second."""
+    doc = make_document(2, adapters=[adapter(device="net_tap0,iface=in0")])
+    with daemon.Vmqd(doc, tmp_path / "d", interval=0.2, wrap=space.wrap("taps")) as running, \
             Client(rpc.socket_path(doc)) as client:
         running.wait_running()
-        started = time.monotonic()
-        methods = ("version", "queue.list", "stats", "filter.list", "workers")
-        for turn in range(3000):
-            client.begin(methods[turn % len(methods)])
-            if turn % 50 == 49:
-                for number in range(client.number - 49, client.number + 1):
-                    client.end(number)
-            ahead = turn / 1000 - (time.monotonic() - started)
-            if ahead > 0:
-                time.sleep(ahead)
+        # A machine that is busy with other things may keep the worker away for a while.
+        netns.call("ip", "link", "set", "in0", "txqueuelen", 10000)
+
+        def carry(frames, requests):
+            before = daemon.queues_by_name(running.last())["q1"]["delivered"]
+            load = Load("in0", MAC % 1, frames, 2000)
+            load.start()
+            ask(client, requests, 1000)
+            load.join()
+            now = running.wait(lambda now: daemon.queues_by_name(now)["q1"]["delivered"] >=
+                               before + frames, f"{frames} frames have arrived")
+            assert daemon.queues_by_name(now)["q1"]["delivered"] == before + frames
+
+        carry(2000, 0)
+        carry(6000, 3000)
         final = running.stop()
         assert final["total"]["dropped"] == 0, final["total"]
-        for one in final["adapters"]:
-            assert one["nic"]["missed"] == 0 and one["nic"]["no_buffer"] == 0
+        assert final["adapters"][0]["nic"]["missed"] == 0, final["adapters"]
+        # What the tap had no room for its kernel side knows.
+        assert daemon.queues_by_name(final)["q1"]["received"] == 8000

@@ -276,19 +276,26 @@ def test_too_many_clients_are_told(path):
 
 
 def test_too_many_pending_requests_are_refused(client):
-    """Growth takes the helper thread its time; each answer but the first waits for it."""
+    """
+    Growth takes the helper thread its time; each answer but the first waits for it. On a
+    machine with nothing else to do it may be as fast as the requests are read: then again.
+    """
     client.call("queue.allocate", queue=queue(6))
     text = b"".join(json.dumps(request(number, "queue.allocate", params={
         "queue": queue(100 + number)})).encode() for number in range(12))
-    client.send(text)
-    answers = [client.answer() for _ in range(12)]
-    refused = [one for one in answers if "error" in one]
-    for one in refused:
-        error(one, -32005, "RESOURCES", "control.limits.pending")
+    refused = []
+    for _ in range(50):
+        client.send(text)
+        answers = [client.answer() for _ in range(12)]
+        refused = [one for one in answers if "error" in one]
+        for one in refused:
+            error(one, -32005, "RESOURCES", "control.limits.pending")
+        for one in answers:
+            if "result" in one:
+                client.call("queue.free", queue=one["result"]["id"])
+        if refused:
+            break
     assert refused, "all were answered at once: the test asks too little"
-    for one in answers:
-        if "result" in one:
-            client.call("queue.free", queue=one["result"]["id"])
     client.call("queue.free", queue="q6")
 
 

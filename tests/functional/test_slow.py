@@ -2,6 +2,7 @@
 # Copyright(c) 2026 The VMQ authors
 """A queue whose backend does not keep up uses its own memory and nobody else's."""
 
+import json
 import os
 import random
 import struct
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from vmq_test import pcap
+from vmq_test import pcap, rpc
 from vmq_test.daemon import Vmqd, cpus, document, queues_by_name
 
 SLOW = bytes.fromhex("525400000001")
@@ -88,6 +89,45 @@ def test_a_slow_queue_drops_its_own_packets_and_keeps_the_order(tmp_path, need, 
     numbers = [sequence_of(frame) for frame in got]
     assert numbers == sorted(set(numbers)), "out of order, or twice"
     assert all(frame == sent[number] for frame, number in zip(got, numbers))
+
+
+def test_a_backend_that_hangs_holds_up_nobody_while_its_queue_is_freed(tmp_path):
+    """A pipe that nobody reads: freeing ends later, and other requests go on meanwhile."""
+    pcap.write(tmp_path / "source.pcap", [SLOW + b"\x02" + bytes(5) + b"\x08\x00" + bytes(986)])
+    fifo = tmp_path / "hung.fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        doc = document([{"name": "nic",
+                         "device": f"net_pcap0,rx_pcap={tmp_path}/source.pcap,infinite_rx=1"}],
+                       [{"name": "hung", "vm": "hung", "memory": {"buffers": BUFFERS},
+                         "filters": [{"mac": SLOW.hex(":")}],
+                         "backend": {"type": "pcap", "file": str(fifo)}}])
+        with Vmqd(doc, tmp_path / "vmqd") as vmqd, \
+                rpc.Client(rpc.socket_path(doc)) as client:
+            # The pipe is full when all that its memory can hold waits for ever.
+            vmqd.wait(lambda now: queues_by_name(now)["hung"]["drops"]["no_buffer"] > 10_000 and
+                      queues_by_name(now)["hung"]["buffers"]["available"] == 0, "it is full")
+            requests = [("queue.free", {"queue": "hung", "as": "config"}),
+                        ("queue.show", {"queue": "hung"}), ("version", {}), ("stats", {})]
+            client.send(b"".join(
+                json.dumps({"jsonrpc": "2.0", "id": method, "method": method,
+                            "params": params}).encode() for method, params in requests))
+            answers = [client.answer() for _ in requests]
+            # Whoever has waited for the queue is answered last, and well.
+            assert [one["id"] for one in answers] == ["queue.show", "version", "stats",
+                                                      "queue.free"], answers
+            shown = answers[0]["result"]
+            assert shown["state"] == "Freeing", shown
+            assert shown["freeing"]["missing"] > 0, shown
+            assert str(fifo) in shown["freeing"]["holder"], shown
+            assert "error" not in answers[-1], answers[-1]
+            names = [one["name"] for one in client.call("queue.list")["queues"]]
+            assert names == ["default"]
+            assert "packets were not written" in vmqd.stderr(), vmqd.explain("nothing is said")
+            vmqd.stop()
+    finally:
+        os.close(reader)
 
 
 def test_a_backend_that_takes_no_more(tmp_path):

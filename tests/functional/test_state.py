@@ -84,6 +84,29 @@ def test_what_others_have_is_there_again_after_a_restart(tmp_path):
     assert sorted(os.listdir(file.parent)) == ["vmq.json"]
 
 
+def test_what_was_changed_in_place_is_there_again_after_a_crash(tmp_path):
+    doc, file = with_state(tmp_path)
+    change = {"name": "new", "vm": "other", "priority": 9, "keep_tags": True, "anti_spoof": False,
+              "broadcast": True, "rate": {"to_vm": {"mbps": 100, "burst_kb": 64}},
+              "memory": {"min_buffers": 3, "growth": {"low": 2, "high": 90, "step": 16}}}
+    keys = ("owner", "state", "filters", "backend", "affinity", "memory", *change)
+    with Vmqd(doc, tmp_path / "vmqd") as daemon, connect(daemon) as client:
+        client.call("queue.allocate", queue=queue("old", 1))
+        shown = client.call("queue.set", queue="old", **change)
+        end = time.monotonic() + 60
+        while not file.exists() or [one["queue"]["name"] for one in
+                                    content(file)["queues"]] != ["new"]:
+            assert time.monotonic() < end, daemon.explain("the state was not written")
+            time.sleep(0.05)
+        daemon.process.kill()
+        daemon.process.wait()
+    with Vmqd(doc, tmp_path / "vmqd") as daemon, connect(daemon) as client:
+        again = client.call("queue.show", queue="new")
+        assert {key: again[key] for key in keys} == {key: shown[key] for key in keys}
+        assert again["priority"] == 9 and again["keep_tags"] is True and again["vm"] == "other"
+        daemon.stop()
+
+
 def test_a_damaged_state_is_set_aside_and_the_daemon_starts(tmp_path):
     doc, file = with_state(tmp_path, queue("own", 1))
     good = state_of(kept("a", 2))

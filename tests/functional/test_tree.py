@@ -81,6 +81,11 @@ def cflags():
 def test_a_public_header_compiles_alone(lib, tmp_path):
     header = TOP / "lib" / lib / f"vmq_{lib}.h"
     assert header.exists(), f"{header} is missing: it is how others use lib/{lib}"
+    for header in sorted(header.parent.glob("vmq_*.h")):  # its parts too
+        check_that_it_compiles_alone(lib, header, tmp_path)
+
+
+def check_that_it_compiles_alone(lib, header, tmp_path):
     # Twice: it must also guard itself.
     source = tmp_path / "alone.c"
     source.write_text(f"#include <{header.name}>\n#include <{header.name}>\n", encoding="ascii")
@@ -88,7 +93,7 @@ def test_a_public_header_compiles_alone(lib, tmp_path):
     done = subprocess.run([os.environ.get("CC", "gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-Wall",
                            "-Wextra", "-Werror", "-fsyntax-only", *cflags(), *folders, source],
                           capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{header}: {done.stderr}"
 
 
 def test_sources_name_their_licence():

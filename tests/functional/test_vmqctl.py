@@ -10,12 +10,13 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
 from test_man import commands, complete
-from vmq_test.ctl import VMQCTL, Ctl, control
+from vmq_test.ctl import VMQCTL, Ctl, Ear, control
 from vmq_test.daemon import Vmqd, document
 
 MAC = "52:54:00:00:00:01"
@@ -51,12 +52,28 @@ def good(ctl, *words):
     return done.stdout
 
 
+def test_memory_is_shown_to_the_last_buffer(ctl, tmp_path):
+    """All pools that the sum is made of have a row."""
+    good(ctl, "queue", "allocate", "guest", "vm=g", "backend.type=vhost-user",
+         f"backend.socket={tmp_path / 'vm.sock'}", "memory.buffers=64",
+         "memory.transmit.buffers=1024", "memory.transmit.limit=2048")
+    lines = good(ctl, "memory", "show").splitlines()
+    at = next(i for i, line in enumerate(lines) if " guest " in line)
+    assert re.match(r" *\d+ +guest +64 +64 +0 +0 +64 +1 ", lines[at]), lines
+    assert re.match(r" +- +transmit +1024 +1024 +0 +0 +2048 +1 ", lines[at + 1]), lines
+    unit = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+    shown = sum(float(n) * unit[u] for n, u in (
+        re.search(r" ([\d.]+) (B|KiB|MiB) ", line + " ").groups() for line in lines[1:-1]))
+    n, u = re.match(r"together: ([\d.]+) (\w+)", lines[-1]).groups()
+    assert abs(shown - float(n) * unit[u]) < 0.1 * unit["MiB"], lines
+
+
 def test_what_can_be_looked_at(ctl):
     out = good(ctl, "queue", "list")
     assert re.search(rf"1 +web +w +{MAC}/10 .*Running.*sink", out), out
     assert re.search(r"2 +7 +digits .*Paused", out), out
     assert "default" in out
-    assert re.search(rf"1 +{MAC} +10 +web \(1\) +config +nic", good(ctl, "filter", "list"))
+    assert re.search(rf"1 +{MAC} +10 +web \(1\) +software +config +nic", good(ctl, "filter", "list"))
     assert MAC in good(ctl, "filter", "list", "web")
     assert good(ctl, "filter", "list", "name=7").count("\n") == 1  # the head only
     assert re.search(r"1 +web +64 +64 +0 +0 +256 +1 ", good(ctl, "memory", "show"))
@@ -65,6 +82,10 @@ def test_what_can_be_looked_at(ctl):
     assert "device: net_null0" in good(ctl, "adapter", "show")
     assert "device: net_null0" in good(ctl, "adapter", "show", "nic")
     assert "num_queues" in good(ctl, "adapter", "capabilities")
+    assert "chosen: software" in good(ctl, "adapter", "show")
+    for words in (("queue", "promote", "web"), ("adapter", "verify", "--seconds", "1")):
+        done = ctl.run("--as", "config", *words)
+        assert done.returncode == 1 and "steers in software" in done.stderr, done
     assert "total: received 0 = delivered 0 + dropped 0 + waiting 0" in good(ctl, "stats")
     out = good(ctl, "drops")
     assert "nothing was dropped" in out and "no_buffer" in out and "spoofed_mac" in out
@@ -126,6 +147,28 @@ def test_a_queue_is_made_and_freed(ctl, tmp_path):
     done = ctl.run("queue", "allocate", "bad", "vm=n", "backend.type=sink", "-f", MAC + "/10")
     assert done.returncode == 1 and not done.stdout, done
     assert "bad" not in good(ctl, "queue", "list")
+
+
+def test_owners_are_listed_and_what_one_has_left_is_taken_over(tmp_path, need):
+    need(os.geteuid() == 0, "another user: run as root or with sudo")
+    doc = make_document(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="vmqctl-") as place:
+        os.chmod(place, 0o755)
+        doc["control"] = {"socket": f"{place}/ctl.sock", "mode": "0666"}
+        with Vmqd(doc, tmp_path) as daemon:
+            daemon.wait_running()
+            ctl = Ctl(daemon)
+            done = ctl.run("queue", "allocate", "theirs", "vm=t", "backend.type=sink",
+                           "memory.buffers=32", user="nobody")
+            need("can't open file" not in done.stderr and "setpriv" not in done.stderr,
+                 f"the tree in a place that others may read: {done.stderr}")
+            assert done.returncode == 0, done
+            assert re.search(r"^uid:nobody +no +no +.* 1 +nic$", good(ctl, "owner", "list"), re.M)
+            assert "belongings: 1" in good(ctl, "owner", "take-over", "uid:nobody")
+            assert ctl.json("queue", "show", "theirs")["owner"] == "admin"
+            done = ctl.run("owner", "take-over", "config")
+            assert done.returncode == 1 and "is the document" in done.stderr, done
+            daemon.stop()
 
 
 def test_refused(ctl):
@@ -203,7 +246,7 @@ def test_documents(ctl, daemon, tmp_path):
     saved = tmp_path / "saved.json"
     assert f"saved to {saved}" in good(ctl, "config", "save", saved)
     assert good(ctl, "config", "save") == saved.read_text(encoding="utf-8")
-    assert "ok: 1 adapters, 2 queues, 1 filters" in good(ctl, "config", "check", saved)
+    assert "ok: 1 adapter, 2 queues, 1 filter," in good(ctl, "config", "check", saved)
     assert "nothing to do" in good(ctl, "config", "plan", saved)
     assert "no difference" in good(ctl, "config", "diff", saved)
     doc = json.loads(saved.read_text(encoding="utf-8"))
@@ -239,6 +282,17 @@ def test_events(ctl):
     out, err = raw.communicate(timeout=60)
     assert raw.returncode == 0 and not err
     assert json.loads(out.splitlines()[0])["params"]["type"] == "RECEIVE_QUEUE_STATE"
+
+
+def test_what_is_long_in_coming_is_waited_for(ctl):
+    """The time limit is for answers, not for events, and not for a queue's last packet."""
+    process = ctl.start("events", "-n", "1", "--timeout", "0.2")
+    time.sleep(1)  # longer than that
+    while process.poll() is None:
+        good(ctl, "queue", "allocate", "new", "vm=n", "backend.type=sink", "memory.buffers=32")
+        good(ctl, "queue", "free", "new")
+    out, err = process.communicate()
+    assert process.returncode == 0 and "queue 3 (new) RECEIVE_QUEUE_STATE" in out, (out, err)
 
 
 def test_why_says_it_in_words(ctl):
@@ -344,11 +398,85 @@ def test_every_command_calls_methods_that_there_are(ctl):
     assert wanted <= known, f"vmqctl calls what the daemon does not have: {wanted - known}"
 
 
+# Each command with all that it can be given. Whether it is carried out does not matter.
+FULL = """
+queue list
+queue show web
+queue allocate new vm=n backend.type=sink memory.buffers=32 -f 52:54:00:00:00:09/9
+queue set new name=newer vm=m affinity=[0] priority=1 keep_tags=true anti_spoof=true
+    broadcast=false rate.to_vm.mbps=5 memory.buffers=32
+queue promote new
+queue demote new
+queue free new --no-wait
+filter list web
+filter set web 52:54:00:00:00:08
+filter move 1 web
+filter clear 77
+memory show web
+memory grow web 64
+memory shrink web
+adapter list
+adapter show
+adapter capabilities
+adapter verify --seconds 1
+owner list
+owner take-over uid:nobody
+stats
+drops web
+workers
+config check {file}
+config plan {file}
+config diff {file}
+config apply {file} --skip-restart
+config save --all
+events -n 1 --types RECEIVE_QUEUE_STATE
+top -b -n 1
+why web
+capture web --drops all -w {out} -c 5 --seconds 0.1 --snaplen 64
+oid ENUM_FILTERS {{"queue_id":1}} --type method
+oid
+adapter reset
+methods
+version
+shutdown
+""".replace("\n    ", " ").split("\n")
+
+
+def test_every_parameter_of_every_method_can_be_given(ctl, daemon, tmp_path):
+    """Held against the daemon's own table: neither can get ahead of the other."""
+    table, _ = commands()
+    words = [line.format(file=daemon.conf, out=tmp_path / "out.pcapng").split()
+             for line in FULL if line]
+    missed = {one.words for one in table} - {" ".join(line[:n]) for line in words for n in (1, 2)}
+    assert missed == {"call", "completion"}, missed
+    methods = {one["name"]: {param["name"] for param in one["params"]}
+               for one in ctl.json("methods")["methods"]}
+    with Ear(daemon) as ear:
+        heard = Ctl(daemon)
+        heard.socket = ear.path
+        for line in words:
+            if line[0] == "events":
+                process = heard.start("--adapter", "nic", *line)
+                while "subscribe" not in ear.asked:
+                    time.sleep(0.02)
+                process.kill()
+                process.communicate()
+                continue
+            done = heard.run("--adapter", "nic", *line)
+            assert done.returncode in (0, 1), (line, done)
+    # Whoever closes the connection hears no more: nobody has to say it.
+    assert methods.keys() - ear.asked.keys() == {"unsubscribe"}
+    left = {name: params - ear.asked[name] for name, params in methods.items()
+            if name in ear.asked and params - ear.asked[name]}
+    assert left == {}, f"vmqctl has no way to give these: {left}"
+
+
 def test_completion_asks_the_daemon(ctl, need):
     env = {**os.environ, "VMQCTL_SOCKET": ctl.socket}
     assert complete([str(VMQCTL), "queue", "show", ""], need, env) == {"default", "web", "7"}
     assert complete([str(VMQCTL), "why", "w"], need, env) == {"web"}
     assert complete([str(VMQCTL), "--adapter", ""], need, env) == {"nic"}
+    assert "config" in complete([str(VMQCTL), "owner", "take-over", "c"], need, env)
     assert "no_buffer" in complete([str(VMQCTL), "capture", "web", "--drops", "n"], need, env)
     assert "queue.list" in complete([str(VMQCTL), "call", "queue."], need, env)
 

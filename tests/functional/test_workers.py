@@ -110,25 +110,6 @@ class Tap:
         return result
 
 
-@pytest.fixture
-def space(need):
-    """This test's own network namespace, for its process too while the test lasts."""
-    need(netns.missing() is None, netns.missing())
-    with netns.Namespaces("taps") as spaces, open("/proc/self/ns/net", "rb") as home, \
-            open(f"/run/netns/{spaces.full['taps']}", "rb") as there:
-        setns(there)
-        try:
-            yield spaces
-        finally:
-            setns(home)
-
-
-def setns(file):
-    import ctypes  # os.setns() is not in Debian 12's Python
-    if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0x40000000) != 0:
-        raise OSError(ctypes.get_errno(), "setns")
-
-
 def test_the_first_packet_after_idleness_comes_within_the_bound(tmp_path, space):
     tap = Tap(tmp_path, space.wrap("taps"), {"max_sleep_us": BOUND_US})
     with tap.daemon as daemon:
@@ -147,18 +128,58 @@ def test_an_interrupt_wakes_a_worker_at_once(tmp_path, space):
             socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         daemon.wait(lambda now: now["workers"][0]["sleep"] > 0.9, "its worker sleeps")
         sender.bind(("in0", 0))
-        before, waited = daemon.last()["workers"][0]["sleeps"], 0
+        first, waited = daemon.last(), 0
         for number in range(10):
             time.sleep(0.2)
             began = time.monotonic()
             sender.send(FRAME)
             daemon.wait(lambda now: queues_by_name(now)["q1"]["delivered"] == number + 1, "it came")
             waited += time.monotonic() - began
-        worker = daemon.last()["workers"][0]
+        last = daemon.last()
+        worker = last["workers"][0]
         assert worker["fallback"] is None, worker
         # Without an interrupt 2.5 seconds each: a worker looks once in five. The rest is for
         # a busy machine.
         assert waited < 15, daemon.explain(waited)
         # Some for each packet, and not a thousand a second.
-        assert worker["sleeps"] - before < 500, worker
+        sleeps = worker["sleeps"] - first["workers"][0]["sleeps"]
+        assert sleeps < 250 * (last["elapsed_s"] - first["elapsed_s"]), worker
+        daemon.stop()
+
+
+def test_an_interrupt_of_a_backend_wakes_a_worker_at_once(tmp_path, space):
+    """What the host sends by a tap that is a queue, to the wire, which is another tap."""
+    doc = document([{"name": "nic", "device": "net_tap0,iface=in0"}],
+                   [{**queues(1)[0], "filters": [{"mac": FRAME[6:12].hex(":")}],
+                     "backend": {"type": "ethdev", "device": "net_tap1,iface=out0"}}])
+    doc["workers"] = {"mode": "interrupt", "max_sleep_us": 1000}
+    with Vmqd(doc, tmp_path, interval=0.05, wrap=space.wrap("taps")) as daemon, \
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        daemon.wait(lambda now: now["workers"][0]["sleep"] > 0.9, "its worker sleeps")
+        sender.bind(("out0", 0))
+        first, waited = daemon.last(), 0
+        for number in range(10):
+            time.sleep(0.2)
+            began = time.monotonic()
+            sender.send(FRAME)
+            daemon.wait(lambda now: queues_by_name(now)["q1"]["transmit"]["sent"] == number + 1,
+                        "it came")
+            waited += time.monotonic() - began
+        last = daemon.last()
+        worker = last["workers"][0]
+        assert worker["fallback"] is None, worker
+        assert waited < 15, daemon.explain(waited)
+        sleeps = worker["sleeps"] - first["workers"][0]["sleeps"]
+        assert sleeps < 250 * (last["elapsed_s"] - first["elapsed_s"]), worker
+        daemon.stop()
+
+
+def test_a_backend_without_interrupts_is_said(tmp_path, space):
+    device = f"net_memif0,role=server,socket={tmp_path}/box.sock,socket-abstract=no"
+    doc = document([{"name": "nic", "device": "net_tap0,iface=in0"}],
+                   [{**queues(1)[0], "backend": {"type": "ethdev", "device": device}}])
+    doc["workers"] = {"mode": "interrupt"}
+    with Vmqd(doc, tmp_path, wrap=space.wrap("taps")) as daemon:
+        why = "a backend of this worker is received from and raises no interrupts"
+        daemon.wait(lambda now: now["workers"][0]["fallback"] == why, "the worker says it")
         daemon.stop()

@@ -470,10 +470,17 @@ cores_that_are_not_named_are_those_of_the_process(void **state)
 	assert_int_equal(doc->eal.workers[0], second >= 0 ? second : first);
 	document_free(doc);
 
-	/* On one CPU the worker shares it. */
+	/* Bound to one later, it means the same ones. */
 	CPU_ZERO(&cpus);
 	CPU_SET(first, &cpus);
+	assert_int_equal(document_keep_cpus(true), 0);
 	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
+	doc = read_good("{\"adapters\": [{\"name\": \"a\", \"device\": \"net_null0\"}]}");
+	assert_int_equal(doc->eal.workers[0], second >= 0 ? second : first);
+	document_free(doc);
+	assert_int_equal(document_keep_cpus(false), 0);
+
+	/* On one CPU the worker shares it. */
 	doc = read_good("{\"adapters\": [{\"name\": \"a\", \"device\": \"net_null0\"}]}");
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 	assert_int_equal(doc->eal.main_core, first);
@@ -577,8 +584,7 @@ two_sizes_bytes(void)
 {
 	return 2 * vmq_queue_memory_bytes(100000, 100000, 2048) +
 		vmq_queue_memory_bytes(4096, 4096, 2048) +
-		vmq_queue_xmit_bytes(VMQ_BACKEND_ETHDEV, VMQ_XMIT_BUFFERS, VMQ_XMIT_BUFFERS,
-		1500) + DOC_EAL_MIB * MIB;
+		vmq_queue_xmit_bytes(VMQ_BACKEND_ETHDEV, 1024, 1024, 1500) + DOC_EAL_MIB * MIB;
 }
 
 static void
@@ -600,6 +606,45 @@ the_sum_of_memory_is_that_of_its_parts(void **state)
 	assert_non_null(strstr(sum, expected));
 	free(sum);
 	document_free(doc);
+}
+
+/* Where a NIC may steer, what its hardware queues are parked with is part of the sum. */
+static void
+hardware_queues_are_in_the_sum(void **state)
+{
+	static const struct {
+		const char *device, *steering;
+		unsigned int queues;
+	} cases[] = {
+		{"0000:03:00.0", "auto", 3},
+		{"0000:03:00.0", "software", 0},
+		{"net_tap0", "auto", 3},
+		{"net_null0", "auto", 0},
+		{"net_null0", "flow", 3},
+	};
+	char json[512], expected[64], *sum;
+	struct document *doc;
+	uint64_t one;
+	size_t i;
+
+	(void)state;
+	one = vmq_slot_memory_bytes(1024, 16384, 2048);
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		snprintf(json, sizeof(json), "{\"eal\": {\"main_core\": 0, \"workers\": [1]},"
+			"\"adapters\": [{\"name\": \"a\", \"device\": \"%s\","
+			"\"hardware_queues\": 3, \"steering\": \"%s\"}], \"queues\": []}",
+			cases[i].device, cases[i].steering);
+		doc = read_good(json);
+		assert_int_equal(doc_hardware_queues(doc), cases[i].queues);
+		assert_int_equal(doc_needed_bytes(doc), cases[i].queues * one +
+			vmq_queue_memory_bytes(4096, 4096, 2048) + DOC_EAL_MIB * MIB);
+		sum = doc_memory_arithmetic(doc, SOCKET_ID_ANY);
+		snprintf(expected, sizeof(expected), "3 hardware queues, parked = %.1f MiB",
+			3.0 * (double)one / MIB);
+		assert_int_equal(strstr(sum, expected) != NULL, cases[i].queues > 0);
+		free(sum);
+		document_free(doc);
+	}
 }
 
 static void
@@ -991,6 +1036,7 @@ main(void)
 		cmocka_unit_test(a_device_is_the_same_however_it_is_written),
 		cmocka_unit_test(a_cpu_list_is_written_in_ranges),
 		cmocka_unit_test(the_sum_of_memory_is_that_of_its_parts),
+		cmocka_unit_test(hardware_queues_are_in_the_sum),
 		cmocka_unit_test(a_sum_over_32_bits_does_not_wrap),
 		machine_test(hugepages_that_are_missing_are_counted),
 		machine_test(a_machine_without_hugepages_says_so),

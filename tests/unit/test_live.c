@@ -270,10 +270,18 @@ a_document_is_applied_and_saved(void **state)
 	live_free(live);
 }
 
+#define OTHER_C "{\"name\": \"c\", \"vm\": \"other\", \"memory\": {\"buffers\": 64, " \
+	"\"limit\": 128, \"buffer_size\": 512, \"min_buffers\": 5, " \
+	"\"growth\": {\"low\": 7, \"high\": 90, \"step\": 16}}, " \
+	"\"priority\": 9, \"keep_tags\": true, \"anti_spoof\": false, " \
+	"\"rate\": {\"from_vm\": {\"mbps\": 11}}, " FILTERS(MAC("03")) ", " SINK "}"
+
 static void
 what_can_be_changed_live_is(void **state)
 {
 	struct live_bed *live = live_make();
+	struct vmq_queue_params params;
+	struct vmq_queue_info info;
 	uint16_t id;
 
 	(void)state;
@@ -294,6 +302,22 @@ what_can_be_changed_live_is(void **state)
 		QUEUE("b", FILTERS(MAC("01")) ", \"keep_tags\": true, " SINK)));
 	assert_int_equal(queue_id(live, "c"), id);
 	assert_identity(live);
+	/* What is a record only, or what the workers' view says. */
+	assert_plan(live, DOCUMENT(OTHER_C), "change clear_filter free wait");
+	apply_well(live, DOCUMENT(OTHER_C));
+	assert_int_equal(queue_id(live, "c"), id);
+	assert_true(vmq_queue_info_get(live->bed->adapter, id, &info));
+	assert_true(vmq_queue_params_get(live->bed->adapter, id, &params));
+	assert_true(info.keep_tags);
+	assert_string_equal(info.vm, "other");
+	assert_int_equal(info.priority, 9);
+	assert_int_equal(params.memory.min_buffers, 5);
+	assert_int_equal(params.memory.demand.low, 7);
+	assert_int_equal(info.rate_from_vm.mbps, 11);
+	assert_false(info.anti_spoof);
+	assert_identity(live);
+	apply_well(live, DOCUMENT(A_AND_B));
+	assert_identity(live);
 	live_free(live);
 }
 
@@ -309,7 +333,7 @@ what_cannot_be_changed_is_made_anew(void **state)
 	id = queue_id(live, "a");
 	/* The new one is there before the old one goes: its filters move. */
 	assert_plan(live, DOCUMENT(QUEUE("a", FILTERS(MAC("01") "," MAC_VLAN("02", "7"))
-		", \"keep_tags\": true, " SINK)),
+		", \"receive_only\": true, " SINK)),
 		"allocate complete move_filter move_filter free free wait");
 	snprintf(document, sizeof(document), DOCUMENT(QUEUE("a", FILTERS(MAC("01"))
 		", \"backend\": {\"type\": \"pcap\", \"file\": \"%s\"}")), file);
@@ -317,13 +341,13 @@ what_cannot_be_changed_is_made_anew(void **state)
 	assert_int_not_equal(queue_id(live, "a"), id);
 	assert_identity(live);
 	/* A file that both want: the old one has to go first. */
-	snprintf(document, sizeof(document), DOCUMENT(QUEUE("a", "\"keep_tags\": true, "
+	snprintf(document, sizeof(document), DOCUMENT(QUEUE("a", "\"receive_only\": true, "
 		FILTERS(MAC("01")) ", \"backend\": {\"type\": \"pcap\", \"file\": \"%s\"}")), file);
 	assert_plan(live, document, "clear_filter free wait allocate complete set_filter");
 	apply_well(live, document);
 	assert_identity(live);
 	/* The same from one queue to another. */
-	snprintf(document, sizeof(document), DOCUMENT(QUEUE("z", "\"keep_tags\": false, "
+	snprintf(document, sizeof(document), DOCUMENT(QUEUE("z", "\"receive_only\": false, "
 		FILTERS(MAC("05")) ", \"backend\": {\"type\": \"pcap\", \"file\": \"%s\"}")), file);
 	apply_well(live, document);
 	assert_identity(live);
@@ -415,10 +439,11 @@ every_step_that_fails_is_rolled_back(void **state)
 		QUEUE("gives", FILTERS(MAC("09"))
 			", \"backend\": {\"type\": \"pcap\", \"file\": \"%s\"}") "]}", p1, p2);
 	snprintf(to, sizeof(to), HEAD ", \"default_queue\": {" FILTERS(MAC("01")) "}}], \"queues\": ["
-		QUEUE("stays", "\"affinity\": [1], " FILTERS(MAC("77") "," MAC("05")) ", " SINK) ","
-		QUEUE("anew", "\"keep_tags\": true, " FILTERS(MAC("03") "," MAC("0a")) ", " SINK) ","
+		QUEUE("stays", "\"affinity\": [1], \"keep_tags\": true, \"priority\": 3, "
+			"\"anti_spoof\": false, " FILTERS(MAC("77") "," MAC("05")) ", " SINK) ","
+		QUEUE("anew", "\"receive_only\": true, " FILTERS(MAC("03") "," MAC("0a")) ", " SINK) ","
 		QUEUE("new", FILTERS(MAC("0b") "," MAC("08")) ", " SINK) ","
-		QUEUE("first", "\"keep_tags\": true, " FILTERS(MAC("07") "," MAC("02"))
+		QUEUE("first", "\"receive_only\": true, " FILTERS(MAC("07") "," MAC("02"))
 			", \"backend\": {\"type\": \"pcap\", \"file\": \"%s\"}") ","
 		QUEUE("takes", FILTERS(MAC("09"))
 			", \"backend\": {\"type\": \"pcap\", \"file\": \"%s\"}") "]}", p1, p2);
@@ -432,7 +457,8 @@ every_step_that_fails_is_rolled_back(void **state)
 		assert_true(n_steps > 20);
 		assert_int_equal(live->failed, 1);
 		assert_true(live->ret < 0);
-		assert_non_null(strstr(live->err.text, "it was made to fail; all was rolled back"));
+		if (strstr(live->err.text, "it was made to fail; all was rolled back") == NULL)
+			fail_msg("step %zu: %s", i, live->err.text);
 		live->fail_step = SIZE_MAX;
 		after = save(live, true);
 		/* Queues that were made again may have other ids, and so another order. */

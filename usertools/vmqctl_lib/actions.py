@@ -89,6 +89,14 @@ def show_queues(result):
           one.get("worker"), one["state"], steering(one), one["backend"].get("text")
           or one["backend"]["type"], one.get("owner"), one["adapter"])
          for one in result["queues"]], right=(0, 4))
+    # Where the NIC steers, why it does not steer all.
+    reasons = {}
+    for one in result["queues"]:
+        why = one.get("steering_reason")
+        if why and one["id"] != 0 and not why.startswith("the adapter steers in software"):
+            reasons.setdefault((one["steering"], why), []).append(show.plain(one["name"]))
+    for (where, why), names in reasons.items():
+        yield f"{', '.join(names)}: {where}: {show.plain(why)}"
 
 
 def steering(one):
@@ -140,6 +148,14 @@ def queue_set(context):
                         **settings_word(context, context.args.settings))
 
 
+def queue_promote(context):
+    return context.call("queue.promote", timeout=0, queue=queue_word(context.args.queue))
+
+
+def queue_demote(context):
+    return context.call("queue.demote", timeout=0, queue=queue_word(context.args.queue))
+
+
 # filters
 
 def filter_list(context):
@@ -148,9 +164,9 @@ def filter_list(context):
 
 def show_filters(result):
     yield from show.table(
-        ("ID", "MAC", "VLAN", "QUEUE", "OWNER", "ADAPTER"),
-        [(one.get("id"), one.get("mac"), one.get("vlan"), queue_of(one), one.get("owner"),
-          one.get("adapter")) for one in result["filters"]], right=(0,))
+        ("ID", "MAC", "VLAN", "QUEUE", "STEERED BY", "OWNER", "ADAPTER"),
+        [(one.get("id"), one.get("mac"), one.get("vlan"), queue_of(one), one.get("how"),
+          one.get("owner"), one.get("adapter")) for one in result["filters"]], right=(0,))
 
 
 def queue_of(one):
@@ -180,14 +196,19 @@ def memory_show(context):
 
 
 def show_memory(result):
-    queues = result.get("queues") or [result]
+    pools = []
+    for one in result.get("queues") or [result]:
+        pools.append((one.get("id"), one.get("name"), memory_of(one)))
+        # Where its VM sends, it has memory for that, too.
+        if (one.get("transmit") or {}).get("populated"):
+            pools.append(("", "  transmit", one["transmit"]))
     yield from show.table(
         ("ID", "QUEUE", "POPULATED", "AVAILABLE", "OUT", "RETIRING", "LIMIT", "BLOCKS", "MEMORY",
          "GROWN", "RETURNED", "FAILED"),
-        [(one.get("id"), one.get("name"), *(memory_of(one).get(key) for key in (
+        [(number, name, *(pool.get(key) for key in (
             "populated", "available", "outstanding", "retiring", "limit", "blocks")),
-          show.size(memory_of(one).get("bytes")), *(memory_of(one).get(key) for key in (
-              "grown", "returned", "failed"))) for one in queues],
+          show.size(pool.get("bytes")), *(pool.get(key) for key in (
+              "grown", "returned", "failed"))) for number, name, pool in pools],
         right=(0, *range(2, 12)))
     if "bytes" in result and "queues" in result:
         yield f"together: {show.size(result['bytes'])}"
@@ -233,6 +254,70 @@ def adapter_show(context):
 
 def adapter_capabilities(context):
     return adapter_call(context, "adapter.capabilities")
+
+
+def adapter_reset(context):
+    return adapter_call(context, "adapter.reset")
+
+
+def adapter_verify(context):
+    params = {"adapter": context.args.name or context.args.adapter,
+              "seconds": context.args.seconds}
+    return context.raw("adapter.verify", {k: v for k, v in params.items() if v is not None},
+                       timeout=0)
+
+
+def show_verified(result):
+    """What differs first, then all rules."""
+    yield (f"adapter {show.plain(result['adapter'])}: {result['packets']} packets in "
+           f"{result['seconds']:.1f} s, {len(result['rules'])} rules of the NIC")
+    for one in result["rules"]:
+        if one["verdict"] in ("not honoured", "honoured in part"):
+            missed = one["in_default_queue"] + one["in_other_queues"]
+            yield (f"rule of filter {one['id']} ({show.filter_text(one)}) of queue "
+                   f"{one['queue']} ({show.plain(one['name'])}) is {one['verdict']}: "
+                   f"{one['right']} packets where it leads, {missed} elsewhere, "
+                   f"{one['too_much']} that it should not have brought")
+            if one["put_back"]:
+                yield f"rule of filter {one['id']} was made anew: the NIC may have lost it"
+    for one in result["strays"]:
+        yield (f"{one['packets']} packets to {one['mac']}/{one['vlan']} were in hardware queue "
+               f"{one['slot']}, where no rule leads them: they are queue {one['queue']}'s "
+               f"({show.plain(one['name'])})")
+    if result["rules"]:
+        yield from show.table(
+            ("FILTER", "MAC/VLAN", "QUEUE", "HW", "NIC TESTS", "VERDICT", "RIGHT", "DEFAULT",
+             "OTHER", "RESIDUAL", "TOO MUCH"),
+            [(one["id"], show.filter_text(one), queue_of(one), one["slot"], one["tests"],
+              one["verdict"], *(one[key] for key in (
+                  "right", "in_default_queue", "in_other_queues", "residual", "too_much")))
+             for one in result["rules"]], right=(0, 3, *range(6, 11)))
+    if result["replicas"]:
+        yield f"{result['replicas']} were copies of broadcast and multicast frames, let go of"
+    if result["untold"]:
+        yield f"{result['untold']} packets had too many different addresses, or none, to be told"
+    if result["restarts"]:
+        yield (f"filters or rules changed {result['restarts']} times: counted since the last "
+               "time only")
+    yield ("everything was where it belongs" if result["as_it_should"] else
+           "NOT everything was where it belongs; software has put it right")
+
+
+# owners
+
+def owner_list(context):
+    return context.raw("owner.list", {})
+
+
+def show_owners(result):
+    yield from show.table(
+        ("OWNER", "ADMINISTRATOR", "CONNECTED", "GONE", "HAS", "ADAPTER"),
+        [(one["owner"], one["administrator"], one["connected"], one["gone"], one["belongings"],
+          one["adapter"]) for one in result["owners"]], right=(4,))
+
+
+def owner_take_over(context):
+    return context.call("owner.take_over", owner=context.args.owner)
 
 
 # figures
@@ -303,8 +388,9 @@ def config_check(context):
 
 
 def show_checked(result):
-    yield (f"ok: {result['adapters']} adapters, {result['queues']} queues, "
-           f"{result['filters']} filters, {result['memory_mb']} MiB of memory")
+    counts = ", ".join(f"{result[what]} {what if result[what] != 1 else what[:-1]}"
+                       for what in ("adapters", "queues", "filters"))
+    yield f"ok: {counts}, {result['memory_mb']} MiB of memory"
 
 
 def config_plan(context):

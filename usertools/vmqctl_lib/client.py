@@ -37,6 +37,8 @@ class Refused(Exception):
         if self.data.get("status"):
             yield f"  status: {self.data['status']}"
         for finding in self.data.get("findings") or []:
+            if str(self).startswith(f"{finding.get('pointer')}: "):
+                continue  # it is the sentence above
             yield f"  at {finding.get('pointer') or '/'}: {finding.get('message')}"
             if finding.get("hint"):
                 yield f"    hint: {finding['hint']}"
@@ -128,7 +130,8 @@ class Client:
     def _receive(self, deadline):
         """Add what has come; False at the deadline."""
         left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and (left < 0 or not select.select([self.sock], [], [], left)[0]):
+        # The socket's own time limit is for sending: an event may be long in coming.
+        if (left is not None and left < 0) or not select.select([self.sock], [], [], left)[0]:
             return False
         try:
             data = self.sock.recv(1 << 16)

@@ -12,6 +12,8 @@ ASKED = {
                'for one in json.load(sys.stdin)[\\"adapters\\"]: print(one[\\"name\\"])"',
     "method": 'methods --json 2> /dev/null | "$python" -c "import json, sys\n'
               'for one in json.load(sys.stdin)[\\"methods\\"]: print(one[\\"name\\"])"',
+    "owner": 'owner list --json 2> /dev/null | "$python" -c "import json, sys\n'
+             'for one in json.load(sys.stdin)[\\"owners\\"]: print(one[\\"owner\\"])"',
     "drop": 'drops --json 2> /dev/null | "$python" -c "import json, sys\n'
             'print(\\"all\\")\n'
             'for one in json.load(sys.stdin)[\\"reasons\\"]: print(one[\\"name\\"])"',

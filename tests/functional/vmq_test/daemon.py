@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 from vmq_test import rpc
@@ -76,6 +77,7 @@ class Vmqd:
         self.stats_file = self.folder / "stats.json"
         self.stats_file.unlink(missing_ok=True)
         self._read_at = 0
+        self._reading = threading.Lock()
         self._last = None
         self.out_file = self.folder / "stdout"
         self.err_file = self.folder / "stderr"
@@ -116,18 +118,19 @@ class Vmqd:
                 f"-- stderr:\n{self.stderr()}\n-- stdout:\n{self.stdout()}")
 
     def last(self):
-        """The newest whole object of --stats-json, or None."""
-        try:
-            with open(self.stats_file, "rb") as file:
-                file.seek(self._read_at)
-                data = file.read()
-        except FileNotFoundError:
-            return None
-        end = data.rfind(b"\n") + 1
-        if end:
-            self._last = json.loads(data[:end].splitlines()[-1])
-            self._read_at += end
-        return self._last
+        """The newest whole object of --stats-json, or None; from any thread."""
+        with self._reading:
+            try:
+                with open(self.stats_file, "rb") as file:
+                    file.seek(self._read_at)
+                    data = file.read()
+            except FileNotFoundError:
+                return None
+            end = data.rfind(b"\n") + 1
+            if end:
+                self._last = json.loads(data[:end].splitlines()[-1])
+                self._read_at += end
+            return self._last
 
     def objects(self):
         """Every object of --stats-json."""

@@ -3,10 +3,11 @@
 """
 A VM's side of vhost-user in Python, message by message and descriptor by descriptor, so
 that a test can do everything wrong that can be done wrong. It is the client of a vmqd
-that makes the socket (mode "server"). Split rings.
+that makes the socket (mode "server"). Split rings, or packed ones (F_PACKED).
 
 Memory of the guest, physical addresses from 0:
-    ring n at n * RING_SPACE: descriptors, available ring, used ring
+    ring n at n * RING_SPACE: descriptors, available ring, used ring; of a packed ring
+        descriptors, the driver's events, the device's events
     buffers from BUFFERS on
 """
 
@@ -26,6 +27,7 @@ GET_QUEUE_NUM, SET_VRING_ENABLE, IOTLB_MSG, GET_CONFIG = 17, 18, 22, 24
 POSTCOPY_ADVISE, GET_INFLIGHT_FD, SET_INFLIGHT_FD = 28, 31, 32
 
 VERSION = 1
+NO_DESCRIPTOR = 1 << 8
 NEED_REPLY = 8
 
 F_MRG_RXBUF = 1 << 15
@@ -83,8 +85,21 @@ class Ring:
     def set_index(self, index):
         self.guest.write(self.avail, struct.pack("<HH", 1, index & 0xFFFF))  # no interrupts
 
+    def quiet(self):
+        self.set_index(self.next_avail)
+
     def want_calls(self):
         self.guest.write(self.avail, struct.pack("<H", 0))
+
+    def base(self):
+        return self.next_avail
+
+    def has_room(self):
+        return (self.next_avail - self.last_used) & 0xFFFF < self.size
+
+    def wants_kick(self):
+        """Does vmqd want to be told of what is offered?"""
+        return not self.guest.read(self.used, 1)[0] & 1
 
     def used_index(self):
         return struct.unpack("<H", self.guest.read(self.used + 2, 2))[0]
@@ -102,6 +117,65 @@ class Ring:
     def close(self):
         os.close(self.call)
         os.close(self.kick)
+
+
+class PackedRing(Ring):
+    """
+    A packed ring: one table for both sides, flags say whose a descriptor is. Offered are
+    descriptors in the order of the table, each a buffer or the part of a chain.
+    """
+
+    AVAILABLE, USED = 1 << 7, 1 << 15
+
+    def __init__(self, guest, index, size):
+        super().__init__(guest, index, size)
+        self.wrap = self.used_wrap = True
+        self.flags = [0] * size
+
+    def base(self):
+        return self.next_avail | self.wrap << 15
+
+    def write_flags(self, number, wrap, used):
+        bits = (self.AVAILABLE if wrap else 0) | (self.USED if used else 0)
+        self.guest.write(self.desc + 16 * number + 14,
+                         struct.pack("<H", self.flags[number] | bits))
+
+    def descriptor(self, number, address, length, flags=0, following=0):
+        """Not offered yet. Which one follows is the table's order: that is not said."""
+        self.flags[number] = flags
+        self.write_flags(number, not self.wrap, not self.wrap)
+        self.guest.write(self.desc + 16 * number, struct.pack("<QIH", address, length, number))
+
+    def offer(self, head):
+        head %= self.size
+        self.write_flags(head, self.wrap, not self.wrap)
+        self.next_avail += 1
+        if self.next_avail == self.size:
+            self.next_avail, self.wrap = 0, not self.wrap
+
+    def quiet(self):
+        self.guest.write(self.avail, struct.pack("<HH", 0, 1))  # no interrupts
+
+    def want_calls(self):
+        self.guest.write(self.avail, struct.pack("<HH", 0, 0))
+
+    def wants_kick(self):
+        return self.guest.read(self.used + 2, 1)[0] & 3 != 1
+
+    def has_room(self):
+        return self.next_avail != self.last_used or self.wrap == self.used_wrap
+
+    def take_used(self):
+        out = []
+        while True:
+            _, length, number, flags = struct.unpack(
+                "<QIHH", self.guest.read(self.desc + 16 * self.last_used, 16))
+            if not bool(flags & self.AVAILABLE) == bool(flags & self.USED) == self.used_wrap:
+                return out
+            out.append((number, length))
+            self.last_used += 1
+            if self.last_used == self.size:
+                self.last_used, self.used_wrap = 0, not self.used_wrap
 
 
 class Guest:
@@ -228,13 +302,16 @@ class Guest:
         self.send(SET_VRING_ADDR, struct.pack("<IIQQQQ", index, flags, USER + desc, USER + used,
                                               USER + avail, 0))
 
-    def start_ring(self, ring, number=True, addresses=True, base=None):
+    def start_ring(self, ring, number=True, addresses=True, base=None, kick=True):
         if number:
             self.set_number(ring.index, ring.size)
-        self.set_base(ring.index, ring.next_avail if base is None else base)
+        self.set_base(ring.index, ring.base() if base is None else base)
         if addresses:
             self.set_addresses(ring.index, ring.desc, ring.used, ring.avail)
-        self.send(SET_VRING_KICK, struct.pack("<Q", ring.index), [ring.kick])
+        if kick:
+            self.send(SET_VRING_KICK, struct.pack("<Q", ring.index), [ring.kick])
+        else:
+            self.send(SET_VRING_KICK, struct.pack("<Q", ring.index | NO_DESCRIPTOR))
         self.send(SET_VRING_CALL, struct.pack("<Q", ring.index), [ring.call])
         self.enable(ring.index, 1)
 
@@ -255,9 +332,11 @@ class Guest:
     def make_rings(self, pairs=1):
         for ring in self.rings:
             ring.close()
-        self.rings = [Ring(self, index, self.size) for index in range(2 * pairs)]
+        kind = PackedRing if self.features & F_PACKED else Ring
+        self.rings = [kind(self, index, self.size) for index in range(2 * pairs)]
         for ring in self.rings:
             self.write(ring.desc, bytes(ring.used + 4 + 8 * ring.size + 2 - ring.desc))
+            ring.quiet()
 
     def sync(self):
         """Wait until vmqd has acted on all that was sent."""
@@ -284,14 +363,29 @@ class Guest:
             ring.offer(head)
         return out
 
-    def send_frame(self, frame):
-        """Offer one frame; False: the ring is full."""
+    def receive_merged(self, length=2048):
+        """The same for frames over several buffers (VIRTIO_NET_F_MRG_RXBUF)."""
+        ring = self.rings[TO_GUEST]
+        out, left = [], 0
+        for head, used in ring.take_used():
+            data = self.read(self.buffer(head, length), used)
+            if left == 0:
+                left, = struct.unpack("<H", data[HEADER - 2:HEADER])
+                out.append(data[HEADER:])
+            else:
+                out[-1] += data
+            left -= 1
+            ring.offer(head)
+        return out
+
+    def send_frame(self, frame, length=2048):
+        """Offer one frame; False: the ring is full. Its buffers lie behind those to receive."""
         ring = self.rings[FROM_GUEST]
         ring.take_used()
-        if (ring.next_avail - ring.last_used) & 0xFFFF >= ring.size:
+        if not ring.has_room():
             return False
         number = ring.next_avail % ring.size
-        address = self.buffer(self.rings[TO_GUEST].size + number)
+        address = self.buffer(self.rings[TO_GUEST].size + number, length)
         self.write(address, bytes(HEADER) + frame)
         ring.descriptor(number, address, HEADER + len(frame))
         ring.offer(number)
