@@ -12,8 +12,8 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkgconf libdpdk-dev libjansson-dev libevent-dev \
 	libbsd-dev libpcap-dev python3"
 test="libcmocka-dev python3-pytest python3-scapy python3-jsonschema python3-pyelftools \
-	iproute2 iputils-ping tcpdump util-linux dpdk-dev python3-matplotlib prometheus man-db \
-	mandoc systemd"
+	iproute2 iputils-ping tcpdump util-linux dpdk dpdk-dev python3-matplotlib prometheus man-db \
+	mandoc systemd libvirt-clients libxml2-utils"
 ci="clang libclang-rt-dev"
 bench="dpdk-dev python3-matplotlib openvswitch-switch-dpdk"
 

@@ -21,6 +21,7 @@ ci=${CI:-false}
 build=${VMQ_BUILD:-build}
 python=/usr/bin/python3
 results=() # arguments of results.py
+declare -A behind # folder: process of a build that goes on behind tests
 scratch=$(mktemp -d) || exit 1
 if [ "${VMQ_KEEP:-0}" = 1 ]; then
 	echo "files of the tests: $scratch"
@@ -58,8 +59,8 @@ step() {
 	printf '\n== %s\n' "$*"
 }
 
-# compile FOLDER COMPILER [MESON OPTION...]; a failure is remembered and counted
-compile() {
+# build_in FOLDER COMPILER [MESON OPTION...]
+build_in() {
 	local folder=$1 compiler=$2
 	shift 2
 	step "build in $folder with $compiler"
@@ -67,9 +68,32 @@ compile() {
 		meson configure "$folder" "$@"
 	else
 		CC=$compiler meson setup "$folder" "$@"
-	fi && meson compile -C "$folder" && return 0
-	results+=(--failed "build in $folder with $compiler")
+	fi && meson compile -C "$folder"
+}
+
+# compile as build_in; a failure is remembered and counted
+compile() {
+	build_in "$@" && return 0
+	results+=(--failed "build in $1 with $2")
 	return 1
+}
+
+# A build that goes on behind tests which leave the CPUs some time, and is waited for later.
+# begin_compile as build_in; finish_compile as compile
+begin_compile() {
+	(
+		renice -n 19 -p "$BASHPID" > /dev/null
+		build_in "$@"
+	) > "$scratch/$(basename "$1").log" 2>&1 &
+	behind[$1]=$!
+}
+
+finish_compile() {
+	local status=0
+	wait "${behind[$1]}" || status=$?
+	cat "$scratch/$(basename "$1").log"
+	[ "$status" -eq 0 ] || results+=(--failed "build in $1 with $2")
+	return "$status"
 }
 
 # What fails is run a second time, when the rest has ended: on two cores a test of threads
@@ -122,24 +146,33 @@ if ! tests/install.sh "${purposes[@]}"; then
 fi
 compile "$build" gcc "${options[@]}" || finish
 
+clang=("$build-clang" clang "${options[@]}")
+# shellcheck disable=SC2054 # the comma is of the option
+sanitize=("$build-sanitize" gcc "${options[@]}" --buildtype=debugoptimized
+	-Db_sanitize=address,undefined)
+# clang's fuzzer, in a build of its own
+# shellcheck disable=SC2054
+fuzz=("$build-fuzz" clang -Dfuzz=enabled -Dtests=disabled --buildtype=debugoptimized
+	-Db_sanitize=address,undefined -Db_lundef=false)
+
 for group in "${groups[@]}"; do
 	case $group in
 	unit)
+		[ "$ci" != true ] || begin_compile "${clang[@]}"
 		unit unit "$build"
 		[ "$ci" = true ] || continue
-		compile "$build-clang" clang "${options[@]}" && unit unit-clang "$build-clang"
+		finish_compile "${clang[@]}" && clang_built=true || clang_built=false
+		begin_compile "${sanitize[@]}"
+		[ "$clang_built" = false ] || unit unit-clang "$build-clang"
+		finish_compile "${sanitize[@]}" || continue
 		export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
 		export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-		if compile "$build-sanitize" gcc "${options[@]}" --buildtype=debugoptimized \
-			-Db_sanitize=address,undefined; then
-			unit unit-sanitize "$build-sanitize"
-		fi
+		unit unit-sanitize "$build-sanitize"
 		unset ASAN_OPTIONS UBSAN_OPTIONS
 		;;
 	fuzz)
-		# clang's fuzzer, in a build of its own; VMQ_FUZZ_SECONDS for each target.
-		if compile "$build-fuzz" clang -Dfuzz=enabled -Dtests=disabled \
-			--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false; then
+		# VMQ_FUZZ_SECONDS for each target.
+		if compile "${fuzz[@]}"; then
 			export VMQ_FUZZ_BUILD=$build-fuzz
 			run_pytest fuzz
 		fi

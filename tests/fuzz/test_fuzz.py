@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The VMQ authors
 """
-Run each fuzz target for VMQ_FUZZ_SECONDS (60 by default), from seeds and with a dictionary.
+Run each fuzz target for VMQ_FUZZ_SECONDS (60 by default), from seeds and with a dictionary;
+both at the same time, where there are two CPUs.
 
 VMQ_FUZZ_BUILD names the build with -Dfuzz=enabled (tests/run.sh fuzz makes build-fuzz).
 An input that fails is kept in the current folder, and its path is in the failure.
@@ -123,36 +124,64 @@ TARGETS = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_nothing_that_can_be_sent_does_harm(target, tmp_path):
+def start(target, folder):
+    """Returns the process; its words go to folder / "stderr", inputs to folder / "found"."""
     seeds, words = TARGETS[target]
-    program = BUILD / "tests" / "fuzz" / target
-    missing = f"{program} is missing: tests/run.sh fuzz builds it, with clang"
-    if not program.exists() and os.environ.get("CI") != "true":
-        pytest.skip(missing)
-    assert program.exists(), missing
-    corpus, found = tmp_path / "corpus", tmp_path / "found"
+    corpus, found = folder / "corpus", folder / "found"
     corpus.mkdir()
     found.mkdir()
     for number, seed in enumerate(seeds):
         (corpus / f"seed{number}").write_bytes(seed)
-    dictionary = tmp_path / "dictionary"
+    dictionary = folder / "dictionary"
     dictionary.write_text("".join(
         '"' + "".join(f"\\x{byte:02x}" for byte in json.dumps(word).encode()) + '"\n'
         for word in words), encoding="ascii")
-    env = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path),
+    env = {**os.environ, "RUNTIME_DIRECTORY": str(folder),
            "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-    done = subprocess.run(
-        [program, f"-max_total_time={SECONDS}", f"-dict={dictionary}", "-max_len=20000",
-         "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=1",
-         f"-artifact_prefix={found}/", corpus],
-        capture_output=True, timeout=SECONDS + 600, check=False, cwd=tmp_path, env=env)
-    output = done.stderr.decode(errors="replace")
+    with open(folder / "stderr", "wb") as stderr:
+        return subprocess.Popen(
+            [program_of(target), f"-max_total_time={SECONDS}", f"-dict={dictionary}",
+             "-max_len=20000", "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=1",
+             f"-artifact_prefix={found}/", corpus],
+            stdout=subprocess.DEVNULL, stderr=stderr, cwd=folder, env=env)
+
+
+def program_of(target):
+    return BUILD / "tests" / "fuzz" / target
+
+
+@pytest.fixture(scope="module")
+def runs(request, tmp_path_factory):
+    """{target: (process, folder)} of the targets that are to be tested, all of them started."""
+    wanted = {item.callspec.params["target"] for item in request.session.items
+              if item.module is request.module}
+    started = {}
+    try:
+        for target in sorted(wanted):
+            if program_of(target).exists():
+                folder = tmp_path_factory.mktemp(target)
+                started[target] = (start(target, folder), folder)
+        yield started
+    finally:
+        for process, _ in started.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_that_can_be_sent_does_harm(target, runs):
+    missing = f"{program_of(target)} is missing: tests/run.sh fuzz builds it, with clang"
+    if target not in runs and os.environ.get("CI") != "true":
+        pytest.skip(missing)
+    assert target in runs, missing
+    process, folder = runs[target]
+    process.wait(timeout=SECONDS + 600)
+    output = (folder / "stderr").read_text(encoding="utf-8", errors="replace")
     kept = []
-    for file in found.iterdir():
+    for file in (folder / "found").iterdir():
         kept.append(pathlib.Path.cwd() / f"{target}-{file.name}")
         kept[-1].write_bytes(file.read_bytes())
-    assert done.returncode == 0, f"inputs kept: {list(map(str, kept))}\n{output[-6000:]}"
-    runs = [line for line in output.splitlines() if "number_of_executed_units" in line]
-    assert runs and int(runs[0].split()[-1]) > 0, output[-2000:]
+    assert process.returncode == 0, f"inputs kept: {list(map(str, kept))}\n{output[-6000:]}"
+    units = [line for line in output.splitlines() if "number_of_executed_units" in line]
+    assert units and int(units[0].split()[-1]) > 0, output[-2000:]

@@ -147,8 +147,13 @@ class Lan:
         return self.daemon
 
     def start_guest(self, name, image, nics, **options):
-        """Start a guest with these devices, in their order eth0, eth1, ..."""
+        """
+        Start a guest with these devices, in their order eth0, eth1, ...
+
+        @param words  more words for QEMU
+        """
         memory = options.pop("memory", 192)
+        more = options.pop("words", [])
         words = ["-object", f"memory-backend-memfd,id=mem,size={memory}M,share=on",
                  "-numa", "node,memdev=mem"]
         for number, nic in enumerate(nics):
@@ -156,7 +161,7 @@ class Lan:
             words += ["-chardev", f"socket,id=c{number},path={self.socket(nic)},{side}",
                       "-netdev", f"vhost-user,id=n{number},chardev=c{number}",
                       "-device", f"virtio-net-pci,netdev=n{number},mac={nic.mac}"]
-        guest = machine.Machine(self.folder / name, image, words, modules=["virtio_net"],
+        guest = machine.Machine(self.folder / name, image, words + more, modules=["virtio_net"],
                                 memory=memory, name=name, **options)
         self.guests.append(guest)
         return guest

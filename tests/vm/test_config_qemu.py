@@ -3,6 +3,8 @@
 """The documents of config/ for QEMU and libvirt do what they say."""
 
 import json
+import shutil
+import subprocess
 import xml.etree.ElementTree
 
 import pytest
@@ -49,6 +51,15 @@ def test_two_vms_of_the_example_meet_in_their_vlan(need, vm_image, queues, tmp_p
         for guest in guests.values():
             guest.power_off()
         lan.daemon.stop()
+
+
+def test_libvirt_takes_the_domain(need):
+    validate = shutil.which("virt-xml-validate")
+    need(validate and shutil.which("xmllint"),
+         "virt-xml-validate is missing: install libvirt-clients and libxml2-utils")
+    done = subprocess.run([validate, CONFIG / "qemu-libvirt.xml", "domain"], text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_domain_of_libvirt_is_a_vm_of_the_document(queues):

@@ -27,6 +27,8 @@ from vmq_test.vhost_guest import BUFFERS, FROM_GUEST, INDIRECT, NEXT, TO_GUEST, 
 ALICE, BOB, EVE = (f"5254000000{n:02x}" for n in (1, 2, 3))
 CUT_SECONDS = 30  # a watch that needs looks in a row, on a machine that is busy
 VERSION_1 = vg.F_VERSION_1 | vg.F_MRG_RXBUF
+BOTH_KINDS = pytest.mark.parametrize("rings", [VERSION_1, VERSION_1 | vg.F_PACKED],
+                                     ids=["split", "packed"])
 
 
 def frame(destination, source, number, length=60):
@@ -222,25 +224,37 @@ DESCRIPTORS = [loop, loop_of_two, outside, at_the_edge, wraps, next_outside, ind
 
 
 
+@BOTH_KINDS
 @pytest.mark.parametrize("way", [TO_GUEST, FROM_GUEST], ids=["to_vm", "from_vm"])
-def test_descriptors_that_cannot_be_used(stage, way):
+def test_descriptors_that_cannot_be_used(stage, way, rings):
     for attack in DESCRIPTORS:
-        with stage.eve(features=VERSION_1 | vg.F_INDIRECT) as eve:
+        with stage.eve(features=rings | vg.F_INDIRECT) as eve:
             up_again(eve)
             ring = eve.rings[way]
             attack(eve, ring)
             for number in range(ring.size):
                 ring.offer(number)
             stage.honest.progress(50)
-    # The last one goes on.
-    with stage.eve(features=VERSION_1 | vg.F_INDIRECT) as eve:
+    # The last one goes on. Of a packed ring each frame of that kind is used up, and counted.
+    with stage.eve(features=rings | vg.F_INDIRECT) as eve:
         up_again(eve)
         ring = eve.rings[way]
+        if way == FROM_GUEST and rings & vg.F_PACKED:
+            before = malformed(stage)
+            outside(eve, ring)
+            for number in range(ring.size):
+                ring.offer(number)
+            stage.daemon.wait(lambda _: malformed(stage) >= before + ring.size // 2, "counted")
+            return
         outside(eve, ring)
         for number in range(ring.size):
             ring.offer(number)
         stage.expect_cut("cannot be used" if way == TO_GUEST else "cannot be read")
         eve.wait_closed()
+
+
+def malformed(stage):
+    return queues_by_name(stage.daemon.last())["eve"]["transmit"]["drops"]["malformed"]
 
 
 @pytest.mark.parametrize("way", [TO_GUEST, FROM_GUEST], ids=["to_vm", "from_vm"])
@@ -265,9 +279,91 @@ def test_an_index_that_jumps(stage, way):
         stage.expect_cut("further on than the ring is long")
 
 
-def test_a_frame_that_is_huge(stage):
-    """One chain of all memory: as long as the pool of the queue would be used up."""
+def test_frames_that_are_spread_over_more_descriptors_than_the_ring_has(stage):
+    """Descriptors of no bytes, and an index that says there are rounds of them."""
     with stage.eve() as eve:
+        eve.up()
+        ring = eve.rings[TO_GUEST]
+        for number in range(ring.size):
+            ring.descriptor(number, eve.buffer(number), 2048 if number % 128 == 127 else 0, WRITE)
+            eve.write(ring.avail + 4 + 2 * number, struct.pack("<H", number))
+        end = time.monotonic() + 3
+        with contextlib.suppress(Closed):
+            while time.monotonic() < end:
+                ring.set_index(ring.used_index() + 16384)
+                time.sleep(0.001)
+        stage.expect_alive()
+
+
+def test_a_packed_chain_that_is_used_again_and_again_for_one_frame(stage):
+    """All descriptors together have 16 bytes, and a frame needs more than a round of them."""
+    with stage.eve(features=VERSION_1 | vg.F_PACKED) as eve:
+        eve.up()
+        ring = eve.rings[TO_GUEST]
+        for number in range(ring.size):
+            ring.descriptor(number, eve.buffer(0), 16 if number == 0 else 0,
+                            WRITE | (NEXT if number < ring.size - 1 else 0))
+        for number in reversed(range(ring.size)):
+            ring.write_flags(number, True, False)
+        stage.expect_cut("further on than the ring is long")
+        stage.expect_alive()
+
+
+def test_packed_descriptors_that_are_shorter_than_a_header(stage):
+    """At the end of memory, in the groups that are written at once."""
+    with stage.eve(features=VERSION_1 | vg.F_PACKED) as eve:
+        eve.up()
+        ring = eve.rings[TO_GUEST]
+        for number in range(ring.size):
+            ring.descriptor(number, eve.memory - 1, 1, WRITE)
+        for number in range(ring.size):
+            ring.offer(number)
+        # A burst of at least four is written that way; what comes alone is refused.
+        with contextlib.suppress(Closed):
+            eve.wait_closed(CUT_SECONDS)
+        stage.expect_cut("memory" if "behind its memory" in stage.daemon.stderr()
+                         else "cannot be used")
+        stage.expect_alive()
+
+
+def test_flags_and_wrap_counters_that_jump(stage):
+    """Every descriptor of both rings is the other side's and vmqd's in turn, at random."""
+    rng = random.Random(7)
+    with stage.eve(features=VERSION_1 | vg.F_PACKED) as eve:
+        eve.up()
+        for ring in eve.rings:
+            for number in range(ring.size):
+                ring.descriptor(number, eve.buffer(number), 2048,
+                                WRITE if ring.index == TO_GUEST else 0)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            for ring in eve.rings:
+                wrap, used = rng.choice((True, False)), rng.choice((True, False))
+                for number in range(rng.randrange(ring.size), ring.size):
+                    ring.write_flags(number, wrap, used)
+        stage.expect_alive()
+
+
+@BOTH_KINDS
+def test_a_header_that_lies_over_the_end_of_memory(stage, rings):
+    """Its second part is one byte, the last one: the frame would go on behind it."""
+    with stage.eve(features=rings) as eve:
+        eve.up()
+        ring = eve.rings[TO_GUEST]
+        for head in range(0, ring.size - 2, 3):
+            ring.descriptor(head, eve.buffer(head), 1, NEXT | WRITE, head + 1)
+            ring.descriptor(head + 1, eve.memory - 1, 1, NEXT | WRITE, head + 2)
+            ring.descriptor(head + 2, eve.buffer(head), 2048, WRITE)
+            for number in range(head, head + (3 if rings & vg.F_PACKED else 1)):
+                ring.offer(number)
+        stage.expect_cut("behind its memory")
+        stage.expect_alive()
+
+
+@BOTH_KINDS
+def test_a_frame_that_is_huge(stage, rings):
+    """One chain of all memory: as long as the pool of the queue would be used up."""
+    with stage.eve(features=rings) as eve:
         eve.up()
         ring = eve.rings[FROM_GUEST]
         for number in range(ring.size):
@@ -278,9 +374,10 @@ def test_a_frame_that_is_huge(stage):
         stage.expect_alive()
 
 
-def test_rings_and_buffers_that_overlap(stage):
+@BOTH_KINDS
+def test_rings_and_buffers_that_overlap(stage, rings):
     """Frames are written over the rings themselves, by vmqd and by Eve."""
-    with stage.eve() as eve:
+    with stage.eve(features=rings) as eve:
         eve.up()
         to, back = eve.rings
         for number in range(to.size):
@@ -292,9 +389,10 @@ def test_rings_and_buffers_that_overlap(stage):
         stage.expect_alive()
 
 
-def test_descriptors_that_change_while_they_are_read(stage):
+@BOTH_KINDS
+def test_descriptors_that_change_while_they_are_read(stage, rings):
     rng = random.Random(5)
-    with stage.eve(features=VERSION_1 | vg.F_INDIRECT) as eve:
+    with stage.eve(features=rings | vg.F_INDIRECT) as eve:
         eve.up()
         end = time.monotonic() + 3
         with contextlib.suppress(Closed):

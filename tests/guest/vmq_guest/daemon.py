@@ -5,17 +5,20 @@
 import json
 import time
 
+from vmq_test import rpc
 from vmq_test.daemon import check_final
 
 
 class GuestVmqd:
     """
-    A vmqd that runs in a guest; its files are in the folder that both sides see.
+    A vmqd that runs in a guest; its files are in the folder that both sides see. As a
+    context manager it is gone at the end, whatever happens.
 
     @param guest  a Machine with share, with vmqd in its image, that is ready
+    @param env    more words for the environment
     """
 
-    def __init__(self, guest, doc, *options, interval=0.2):
+    def __init__(self, guest, doc, *options, interval=0.2, env=None):
         self.guest = guest
         self.doc = doc
         self.folder = guest.folder
@@ -25,11 +28,20 @@ class GuestVmqd:
         self._last = None
         (self.folder / "vmqd.json").write_text(json.dumps(doc, indent=1), encoding="utf-8")
         words = " ".join(options)
+        before = "".join(f"{name}={value} " for name, value in (env or {}).items())
         self.pid = int(guest.run(
-            f"cd /host; rm -f vmqd.status; (vmqd -c vmqd.json --quiet --stats-interval {interval} "
+            f"cd /host; rm -f vmqd.status; ({before}vmqd -c vmqd.json --quiet --stats-interval {interval} "
             f"--stats-json stats.json {words} > vmqd.out 2> vmqd.err; echo $? > vmqd.status) & "
             "n=0; until pidof vmqd; do n=$((n + 1)); [ $n -lt 50 ] || exit 1; sleep 0.1; done"
         ).split()[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.guest.alive and self.status() is None:
+            self.guest.run(f"kill -KILL {self.pid}; while [ -e /proc/{self.pid} ]; "
+                           "do sleep 0.1; done", good=False)
 
     def explain(self, what):
         words = [(self.folder / name).read_text(errors="replace")
@@ -51,6 +63,10 @@ class GuestVmqd:
             self._last = json.loads(data[:end].splitlines()[-1])
             self._read_at += end
         return self._last
+
+    def connect(self):
+        """A client of its control socket, which must be in the document. One at a time."""
+        return rpc.Client(self.guest.join_control(self.doc["control"]["socket"]))
 
     def status(self):
         """The exit status, or None while it runs."""

@@ -66,13 +66,14 @@ class Machine:
     @param image    from image.build()
     @param options  more words for QEMU
     @param words    more words for the kernel's command line
+    @param control  with a port that join_control() joins to a UNIX socket in the guest
     @param reboot   a reset starts the guest again instead of ending QEMU
     @param program  words that start QEMU with machine and memory, found as
                     qemu-system-x86_64 by PATH, instead of our own
     """
 
     def __init__(self, folder, image, options=(), words=(), modules=(), memory=256, cpus=1,
-                 hugepages=0, share=True, reboot=False, machine="q35", name="guest",
+                 hugepages=0, share=True, control=False, reboot=False, machine="q35", name="guest",
                  program=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,10 @@ class Machine:
             line.append("vmq.share=1")
             options = [*options, "-virtfs",
                        "local,path=.,mount_tag=host,security_model=none,id=host"]
+        if control:
+            options = [*options, "-device", "virtio-serial-pci",
+                       "-chardev", "socket,id=control,path=control,server=on,wait=off",
+                       "-device", "virtserialport,chardev=control,name=vmq.control"]
         command = ["setpriv", "--pdeathsig", "KILL", *command,
                    "-nodefaults", "-display", "none", "-vga", "none",
                    "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
@@ -114,7 +119,8 @@ class Machine:
                    "-serial", "stdio", "-qmp", "unix:qmp,server=on,wait=off",
                    *([] if reboot else ["-no-reboot"]), *options]
         (self.folder / "command").write_text(shlex.join(command) + "\n", encoding="utf-8")
-        (self.folder / "qmp").unlink(missing_ok=True)
+        for name in ("qmp", "control"):
+            (self.folder / name).unlink(missing_ok=True)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE,
                                             stdout=subprocess.PIPE, stderr=log, env=env,
@@ -165,6 +171,17 @@ class Machine:
         if self._monitor is None:
             self._monitor = Monitor(os.path.relpath(self.folder / "qmp"))
         return self._monitor
+
+    def join_control(self, path):
+        """
+        Join a UNIX socket that a program of the guest listens at to one of this machine,
+        for one connection; returns its path. Needs control, and vmq-tool in the image.
+        """
+        self.run("load virtio_pci virtio_console")
+        # The port is for one at a time; who had it before ends with the other socket.
+        self.wait_until("[ -e /dev/vport*p1 ] && ! pidof vmq-tool", "the port is there and free")
+        self.run(f"vmq-tool connect /dev/vport*p1 {path} > /tmp/tool.log 2>&1 &")
+        return os.path.relpath(self.folder / "control")
 
     def explain(self, what):
         """What a failed assertion says: the guest's last words."""
@@ -293,14 +310,24 @@ class Wire:
         self.socket.close()
 
 
-def igb(wire, name="nic0"):
-    """QEMU's words for an emulated 82576 behind an IOMMU that vfio-pci can use."""
+def igb(wire, name="nic0", slot=False):
+    """
+    QEMU's words for an emulated 82576 behind an IOMMU that vfio-pci can use.
+
+    @param slot  true: in a slot that it can be taken out of: monitor("device_del", id="igb0"),
+                 at IGB_SLOT_ADDRESS
+    """
+    where = ["-device", f"igb,netdev={name},addr=05.0"]
+    if slot:
+        where = ["-device", "pcie-root-port,id=slot0,chassis=1,slot=1,addr=06.0",
+                 "-device", f"igb,netdev={name},id=igb0,bus=slot0"]
     return ["-device", "intel-iommu,intremap=on,caching-mode=on",
-            "-netdev", wire.netdev(name), "-device", f"igb,netdev={name},addr=05.0"]
+            "-netdev", wire.netdev(name), *where]
 
 
 IGB_MACHINE = "q35,kernel-irqchip=split"
 IGB_ADDRESS = "0000:00:05.0"
+IGB_SLOT_ADDRESS = "0000:01:00.0"
 
 
 def bind_vfio(guest, address=IGB_ADDRESS):
