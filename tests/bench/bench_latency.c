@@ -34,6 +34,9 @@
 
 #include <vmq_queue.h>
 
+#define PROGRAM "bench_latency"
+#include "bench.h"
+
 #define VMS_MAX 16
 #define DESCRIPTORS 1024
 #define BUFFER_SIZE 2048
@@ -45,6 +48,7 @@
 /* On their way at most, when as many go as can. */
 #define WINDOW 512
 #define WAIT_S 20
+#define LOST_S 2 /* after which what has not come is lost */
 /* As vmqd has it, if its document does not say otherwise. */
 #define MAX_SLEEP_US 2000
 
@@ -58,13 +62,6 @@ struct bench {
 	uint64_t sent, received, target;
 	double *latency_us;
 };
-
-static __rte_noreturn void
-die(const char *what, const char *why)
-{
-	fprintf(stderr, "bench_latency: %s: %s\n", what, why);
-	exit(1);
-}
 
 static struct vmq_queue_params
 queue_params(const char *name, uint32_t buffers)
@@ -132,7 +129,8 @@ add_guest(struct bench *bench, const char *socket, unsigned int vm)
 
 	snprintf(name, sizeof(name), "net_virtio_user%u", vm);
 	snprintf(arguments, sizeof(arguments), "path=%s%u,queue_size=%u", socket, vm, DESCRIPTORS);
-	if (rte_eal_hotplug_add("vdev", name, arguments) < 0 || rte_eth_dev_get_port_by_name(name, &port) < 0 ||
+	if (rte_eal_hotplug_add("vdev", name, arguments) < 0 ||
+		rte_eth_dev_get_port_by_name(name, &port) < 0 ||
 		rte_eth_dev_configure(port, 1, 1, &conf) < 0 ||
 		rte_eth_rx_queue_setup(port, 0, DESCRIPTORS, SOCKET_ID_ANY, NULL,
 			bench->guest_pool) < 0 ||
@@ -212,6 +210,27 @@ take_out(struct bench *bench)
 	}
 }
 
+/* Say where packets are that do not come any more. Returns how many were dropped. */
+static uint64_t
+count_drops(const struct bench *bench)
+{
+	struct vmq_queue_info info;
+	enum vmq_drop reason;
+	uint64_t dropped = 0;
+	int id;
+
+	for (id = -1; (id = vmq_queue_next(bench->adapter, id)) >= 0;) {
+		if (!vmq_queue_info_get(bench->adapter, (uint16_t)id, &info))
+			continue;
+		dropped += info.packets.dropped;
+		for (reason = 0; reason < VMQ_DROP_COUNT; reason++)
+			if (info.packets.drops[reason] > 0)
+				fprintf(stderr, PROGRAM ": queue %d dropped %" PRIu64 ": %s\n", id,
+					info.packets.drops[reason], vmq_drop_help(reason));
+	}
+	return dropped;
+}
+
 /* Returns the seconds that it took. */
 static double
 measure(struct bench *bench, uint64_t per_second)
@@ -236,33 +255,30 @@ measure(struct bench *bench, uint64_t per_second)
 			moved = now;
 			if (before <= WARM_UP)
 				begin = now;
-		} else if (now - moved > WAIT_S * hz) {
-			die("packets", "they do not arrive any more");
+		} else if (now - moved > LOST_S * hz) {
+			break; /* was what is missing dropped? */
 		}
 	}
-	return (double)(rte_rdtsc() - begin) / (double)hz;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	return (double)(moved - begin) / (double)hz;
 }
 
 static void
 print_result(const struct bench *bench, double seconds)
 {
-	const uint64_t n = bench->target;
+	const uint64_t dropped = count_drops(bench);
+	/* What was dropped has no latency. */
+	const uint64_t n = bench->received > WARM_UP
+		? RTE_MIN(bench->received - WARM_UP, bench->target) : 0;
 	const double *sorted = bench->latency_us;
 
-	qsort(bench->latency_us, n, sizeof(double), compare);
+	if (n == 0 || (n < bench->target && dropped == 0))
+		die("packets", "they do not arrive any more");
+	qsort(bench->latency_us, n, sizeof(double), compare_doubles);
 	printf("{\"measure\": \"latency\", \"packets\": %" PRIu64 ", \"vms\": %u, \"seconds\": %.4f, "
-		"\"mpps\": %.5f, \"min_us\": %.2f, \"p50_us\": %.2f, \"p90_us\": %.2f, "
-		"\"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, \"dpdk\": \"%s\"}\n",
-		n, bench->n_vms, seconds, (double)n / seconds / 1e6, sorted[0], sorted[n / 2],
-		sorted[n * 90 / 100], sorted[n * 99 / 100], sorted[n * 999 / 1000], sorted[n - 1],
+		"\"dropped\": %" PRIu64 ", \"mpps\": %.5f, \"min_us\": %.2f, \"p50_us\": %.2f, "
+		"\"p90_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, \"dpdk\": \"%s\"}\n",
+		n, bench->n_vms, seconds, dropped, (double)n / seconds / 1e6, sorted[0],
+		sorted[n / 2], sorted[n * 90 / 100], sorted[n * 99 / 100], sorted[n * 999 / 1000], sorted[n - 1],
 		rte_version());
 }
 
@@ -284,16 +300,11 @@ main(int argc, char **argv)
 	enum vmq_worker_mode mode;
 	unsigned int vm;
 	double seconds;
-	int used;
 
 	/* A vhost-user message to a side that has gone must not end us. */
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || vmq_log_open("bench_latency", false) < 0)
-		die("log", strerror(errno));
-	used = rte_eal_init(argc, argv);
-	if (used < 0)
-		die("EAL", rte_strerror(rte_errno));
-	argc -= used;
-	argv += used;
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		die("SIGPIPE", strerror(errno));
+	begin(&argc, &argv);
 	if (argc != 6 || rte_lcore_count() < 2)
 		die("usage", "EAL-ARGUMENTS (of two lcores) -- SOCKET MODE VMS PACKETS PER-SECOND");
 	for (mode = 0; mode < VMQ_WORKER_MODE_COUNT; mode++)

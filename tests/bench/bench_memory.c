@@ -32,6 +32,9 @@
 #include <vmq_queue.h>
 #include <vmq_shmem.h>
 
+#define PROGRAM "bench_memory"
+#include "bench.h"
+
 #define BUFFERS 4096
 #define BUFFER_SIZE 2048
 #define DATA_ROOM (RTE_PKTMBUF_HEADROOM + BUFFER_SIZE)
@@ -48,13 +51,6 @@ struct series {
 	const char *name;
 	double *values;
 };
-
-static __rte_noreturn void
-die(const char *what, const char *why)
-{
-	fprintf(stderr, "bench_memory: %s: %s\n", what, why);
-	exit(1);
-}
 
 static struct series
 make_series(const char *name, unsigned int n)
@@ -464,15 +460,8 @@ main(int argc, char **argv)
 	unsigned long n;
 	unsigned int i;
 	char *end;
-	int used;
 
-	if (vmq_log_open("bench_memory", false) < 0)
-		die("log", strerror(errno));
-	used = rte_eal_init(argc, argv);
-	if (used < 0)
-		die("EAL", rte_strerror(rte_errno));
-	argc -= used;
-	argv += used;
+	begin(&argc, &argv);
 	if (argc != 3 || rte_lcore_count() < 2)
 		die("usage", "EAL-ARGUMENTS (of two lcores) -- burst|lifecycle|growth SAMPLES");
 	n = strtoul(argv[2], &end, 10);

@@ -29,52 +29,18 @@
 
 #include <vmq_queue.h>
 
+#define PROGRAM "bench_steer"
+#include "bench.h"
+
 #define BUFFERS 8192
 #define BURST 32
 #define WINDOW_US 1000
 #define ROUND_US 250000
 /* rxonly: packets of a window, about a millisecond's. */
 #define WINDOW_PACKETS 40000
-#define WINDOWS_MAX 100000
-
-struct windows {
-	unsigned int n;
-	double cycles[WINDOWS_MAX]; /* of a packet */
-};
 
 static struct windows steered, received;
 static volatile bool stop;
-
-static __rte_noreturn void
-die(const char *what, const char *why)
-{
-	fprintf(stderr, "bench_steer: %s: %s\n", what, why);
-	exit(1);
-}
-
-static void
-add_window(struct windows *windows, uint64_t cycles, uint64_t packets)
-{
-	if (packets > 0 && windows->n < WINDOWS_MAX)
-		windows->cycles[windows->n++] = (double)cycles / (double)packets;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-quick_tenth(struct windows *windows)
-{
-	if (windows->n == 0)
-		die("windows", "nothing was received");
-	qsort(windows->cycles, windows->n, sizeof(double), compare);
-	return windows->cycles[windows->n / 10];
-}
 
 /* What testpmd's rxonly does. */
 static int
@@ -232,20 +198,12 @@ int
 main(int argc, char **argv)
 {
 	unsigned int vms, filters, rounds, lcore, i;
-	struct vmq_worker_stats stats;
 	struct vmq_adapter *adapter;
 	struct vmq_host *host;
 	double ours, theirs;
 	uint16_t port;
-	int n;
 
-	if (vmq_log_open("bench_steer", false) < 0)
-		die("log", "it cannot be opened");
-	n = rte_eal_init(argc, argv);
-	if (n < 0)
-		die("EAL", rte_strerror(rte_errno));
-	argc -= n;
-	argv += n;
+	begin(&argc, &argv);
 	if (argc != 5)
 		die("arguments", "CAPTURE VMS FILTERS SECONDS");
 	vms = (unsigned int)atoi(argv[2]);
@@ -271,10 +229,7 @@ main(int argc, char **argv)
 	printf("{\"vms\": %u, \"filters\": %u, \"cycles\": %.1f, \"rxonly_cycles\": %.1f, "
 	       "\"ratio_rxonly\": %.3f, \"best\": %.1f, \"rxonly_best\": %.1f}\n",
 		vms, filters, ours, theirs, theirs / ours, steered.cycles[0], received.cycles[0]);
-	vmq_worker_stats_get(vmq_host_datapath(host), 0, &stats);
-	for (i = 0; i < VMQ_STAGE_COUNT; i++)
-		printf("%-10s %6.1f cycles of a packet\n", vmq_stage_name(i),
-			(double)stats.stage_cycles[i] / (double)stats.sampled_packets);
+	print_stages(vmq_host_datapath(host), 0);
 	rte_eth_dev_stop(port);
 	vmq_adapter_halt(adapter);
 	vmq_adapter_free(adapter);

@@ -15,6 +15,7 @@ from vmq_test.daemon import VMQD
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BENCH = TOP / "usertools" / "vmq-bench"
+HARDWARE = VMQD.parents[2] / "tests" / "bench" / "bench_hardware"
 MEMORY = VMQD.parents[2] / "tests" / "bench" / "bench_memory"
 
 
@@ -64,6 +65,19 @@ def test_filters_and_flows_are_in_the_traffic(tmp_path, testpmd):
               "--no-ovs", "--json", out)
         curve = json.loads(out.read_text(encoding="utf-8"))["curve"]
         assert [point[curve["over"]] for point in curve["points"]] == points
+
+
+def test_hardware_queues_are_measured_beside_the_same_only_received(tmp_path, need):
+    """A run in which a VM did not get all of its frames by hardware would have been refused."""
+    need(HARDWARE.exists(), f"{HARDWARE} is missing: meson compile -C build")
+    out = tmp_path / "hardware.json"
+    bench("steer", "--hardware", "--vms", "1,3", "--runs", 1, "--seconds", 0.5, "--bench", HARDWARE,
+          "--json", out)
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert [(one["vms"], one["keep_tags"]) for one in result["points"]] == [
+        (1, False), (1, True), (3, False), (3, True)]
+    bench("steer", "--hardware", "--vms", 17, status=2)
 
 
 def test_memory_runs(tmp_path, need):
@@ -134,6 +148,15 @@ def test_vms_are_counted_by_the_vms(tmp_path, testpmd, memory):
     assert list((tmp_path / "plots").glob("vms-64-*.png"))
 
 
+def test_what_others_keep_while_a_vm_reads_nothing_is_measured(tmp_path, testpmd, memory):
+    out = tmp_path / "stopped.json"
+    bench("vms", "--stopped", "--n", "3", "--runs", 1, "--seconds", 0.5, "--vmqd", VMQD,
+          "--json", out)
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert result["bench"] == "vms_stopped" and result["n"] == 3 and result["kept"] > 0
+
+
 @pytest.mark.parametrize("link", ["vhost", "memif"])
 def test_rfc2544_locates_what_is_lost(tmp_path, testpmd, memory, link):
     out = tmp_path / "rfc2544.json"
@@ -160,12 +183,15 @@ def test_bad_use_of_rfc2544_is_refused(words, message):
 
 def test_control_times_requests_and_counts_what_is_lost(tmp_path):
     out = tmp_path / "control.json"
-    bench("control", "--runs", 1, "--requests", 3, "--queues", 5, "--vmqd", VMQD, "--json", out)
+    bench("control", "--runs", 1, "--requests", 3, "--queues", 5, "--pairs", 2,
+          "--window", 0.2, "--vmqd", VMQD, "--json", out)
     result = json.loads(out.read_text(encoding="utf-8"))
     check_figures(result)
     names = {figure["name"] for figure in result["figures"]}
     assert {f"{what}, {when}" for what in ("allocate to running", "apply 5 queues more")
             for when in ("idle", "traffic")} <= names
+    assert {f"{what}: with / without" for what in (
+        "1000 requests a second", "a capture of one queue")} <= names
     assert result["lost"] == 0, result
 
 
@@ -180,3 +206,19 @@ def test_latency_grows_from_median_to_p99(tmp_path, memory):
         (mode, load) for mode in ("poll", "adaptive") for load in (1, 10, 50)}
     assert all(0 < one["p50_us"] <= one["p99_us"] <= one["max_us"] for one in result["points"])
     assert list((tmp_path / "plots").glob("latency-*.svg"))
+
+
+def test_scale_tells_start_memory_and_cycles(tmp_path):
+    out = tmp_path / "scale.json"
+    done = bench("scale", "--queues", "2,8", "--filters", 64, "--runs", 1, "--seconds", 0.2,
+                 "--vmqd", VMQD, "--json", out, "--plots", tmp_path / "plots")
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert [(one["queues"], one["filters"]) for one in result["points"]] == [(2, 2), (8, 8),
+                                                                            (8, 64)]
+    for point in result["points"]:
+        assert [figure["unit"] for figure in point["figures"]] == ["ms", "KiB", "cycles"]
+        # Whatever else it takes, a queue has its 256 buffers of 2 KiB.
+        assert point["figures"][1]["median"] > 512, point
+    assert re.search(r"^ +8 +64 ", done.stdout, re.MULTILINE)
+    assert list((tmp_path / "plots").glob("scale-filters-cycles-*.svg"))

@@ -6,6 +6,9 @@ and what the data path lost meanwhile: a queue allocated until it runs, a filter
 moved and cleared, a queue freed until its memory is back; plan and apply of a document
 with so many queues more, and less again. The time is that of a client: the socket is in
 it. Traffic: net_pcap with infinite_rx=1, 64 byte frames to 16 queues.
+
+Then what the worker carries at full load beside 1,000 requests a second, and beside a
+capture of one queue, each through what it carries without, in pairs of windows.
 """
 
 import pathlib
@@ -14,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from vmq_bench import common
+from vmq_bench import beside, common
 from vmq_bench.common import BenchError
 from vmq_bench.daemon import Vmqd, document, queues_of
 
@@ -31,9 +34,16 @@ def add_arguments(parser):
                         help="requests of each kind in a run (default %(default)s)")
     parser.add_argument("--queues", type=int, default=256,
                         help="queues that plan and apply add and take away (default %(default)s)")
+    parser.add_argument("--pairs", type=int, default=12,
+                        help="pairs of windows beside something and without it (default "
+                             "%(default)s)")
+    parser.add_argument("--window", type=float, default=1.0, metavar="SECONDS",
+                        help="how long a window is (default %(default)s)")
 
 
 def check_arguments(parser, args):
+    if args.pairs < 1 or args.window <= 0:
+        parser.error("--pairs: at least 1; --window: more than 0")
     if args.requests < 1 or not 1 <= args.queues <= 1000:
         parser.error("--requests: at least 1; --queues: 1 to 1000")
 
@@ -130,6 +140,32 @@ class Run:
         finally:
             common.stop(process)
 
+    def beside(self, screen):
+        """Figures of full load beside something; and how many packets a capture took, lost."""
+        process = self.vmqd.start()
+        path = self.document["control"]["socket"]
+        try:
+            with Client(path) as client, Client(path) as other:
+                full = beside.Beside(client, process.pid, self.args.window)
+                capture = beside.Capture(other, "vm1")
+                requests = lambda: beside.Requests(path, "vm2")  # noqa: E731
+                screen.expect(3 * self.args.pairs)
+                full.window()  # warm up
+                figures = [ratio for what, make in (
+                    ("nothing else, and again", None),
+                    (f"{beside.REQUESTS_S} requests a second", requests),
+                    ("a capture of one queue", lambda: capture))
+                    for ratio in self.sides(full, screen, what, make)]
+                return figures, capture
+        except (NoDaemon, Refused) as error:
+            raise BenchError(f"vmqd: {error}") from None
+        finally:
+            common.stop(process)
+
+    def sides(self, full, screen, what, make):
+        alone, with_it = full.pairs(self.args.pairs, make, screen, what)
+        return alone, with_it, common.ratio(f"{what}: with / without", with_it, alone)
+
 
 def p99(values):
     values = sorted(values)
@@ -153,6 +189,8 @@ def run(args):
                 screen.step("with full traffic" if traffic else "without traffic")
                 one = Run(args, pathlib.Path(folder), cores, prefix, traffic)
                 lost += one.measure(timers[traffic])
+        beside_figures, capture = Run(args, pathlib.Path(folder), cores, prefix,
+                                      True).beside(screen)
         version = one.vmqd.version()
     screen.say(f"{'milliseconds':<24} {'idle':>9} {'p99':>9}   {'traffic':>9} {'p99':>9}")
     figures = []
@@ -163,6 +201,12 @@ def run(args):
         for values, what in ((idle, "idle"), (busy, "traffic")):
             figures.append(common.Figure(f"{name}, {what}", "ms", values, better="lower"))
     screen.say(f"packets lost on the other queues meanwhile: {lost}")
+    screen.say(f"full load, worker's CPU time, {args.pairs} pairs of {args.window:g} s"
+               + (", on one core with the client" if beside.is_shared(cores) else ""))
+    for figure in beside_figures:
+        screen.say(figure.text(48))
+    screen.say(f"the capture took {capture.packets} packets and left out {capture.lost}")
+    figures += beside_figures
     common.write_result(args, {
         "bench": "control", "runs": args.runs, "requests": args.requests,
         "queues": args.queues, "lost": lost, "figures": [figure.result() for figure in figures],

@@ -92,9 +92,11 @@ def run(args):
     for (mode, load), every in results.items():
         row = {key: Figure("", "us", [one[key] for one in every]).median
                for key in ("mpps", "p50_us", "p99_us", "p999_us", "max_us")}
+        dropped = sum(one["dropped"] for one in every)
         screen.say(f"{mode:<10} {load:>3} % {row['mpps']:8.3f} {row['p50_us']:9.1f} "
-                   f"{row['p99_us']:9.1f} {row['p999_us']:9.1f} {row['max_us']:9.1f}")
-        points.append({"mode": mode, "load": load, **row})
+                   f"{row['p99_us']:9.1f} {row['p999_us']:9.1f} {row['max_us']:9.1f}"
+                   + (f"  dropped: {dropped}" if dropped else ""))
+        points.append({"mode": mode, "load": load, **row, "dropped": dropped})
         for key, name in (("p50_us", "median"), ("p99_us", "p99")):
             figures.append(Figure(f"{mode}, {load} % load, {name}", "us",
                                   [one[key] for one in every], better="lower"))

@@ -23,6 +23,7 @@ COMMANDS = {
     "latency": ("from the port into a VM's hands, at low and high load", False, True),
     "rfc2544": ("throughput and loss by frame size, with a generator", True, True),
     "control": ("requests over the socket, with and without traffic", True, True),
+    "scale": ("start, memory and cycles with many queues and filters", True, True),
     "memory": ("the memory of queues, beside DPDK's own pools", False, True),
     "compare": ("what has changed between two results", False, False),
     "plot": ("draw results that were written with --json", False, False),

@@ -138,7 +138,25 @@ def draw_latency(pyplot, result, folder, number):
     return [canvas.save(folder, f"latency-{number}")]
 
 
-DRAWERS = {"latency": draw_latency, "steer": draw_steer, "vms": draw_vms, "rfc2544": draw_rfc2544}
+def draw_scale(pyplot, result, folder, number):
+    """Queues with a filter each, and what filters cost on top of the most queues."""
+    names = []
+    for over, points in (("queues", [one for one in result["points"]
+                                     if one["queues"] == one["filters"]]),
+                         ("filters", [one for one in result["points"]
+                                      if one["queues"] == result["points"][-1]["queues"]])):
+        x = [one[over] for one in points]
+        for place, what, label in ((0, "start", "milliseconds until all queues run"),
+                                   (1, "memory", "KiB of an idle queue"),
+                                   (2, "cycles", "TSC cycles of a packet")):
+            canvas = Canvas(pyplot, f"{what} over {over}, one adapter", over, label)
+            canvas.line("vmqd", x, [one["figures"][place] for one in points])
+            canvas.counted(x)
+            names.append(canvas.save(folder, f"scale-{over}-{what}-{number}"))
+    return names
+
+
+DRAWERS = {"latency": draw_latency, "scale": draw_scale, "steer": draw_steer, "vms": draw_vms, "rfc2544": draw_rfc2544}
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>vmq-bench</title>

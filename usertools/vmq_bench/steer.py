@@ -6,8 +6,15 @@ Packets a second that one worker core steers into the queues of N VMs, beside wh
 which is the ceiling, and beside Open vSwitch with DPDK where it is installed (one rule
 for each VM, to net_null ports). Source: net_pcap with infinite_rx=1, frames of 64 bytes
 over the VMs, each with a MAC and a VLAN; the queues go to sinks.
+
+With --hardware: what a packet costs that the NIC has put into its VM's memory. The NIC is
+played by net_pcap with an Rx queue for each VM (up to 16); polling them straight to their
+VMs beside only receiving from them, in one process. Frames have a VLAN tag, which is taken
+out of each or, the second line, stays.
 """
 
+import json
+import os
 import pathlib
 import tempfile
 
@@ -22,6 +29,8 @@ SIZE = 64
 OVS_PORTS_MAX = 30
 QUEUES_MAX = 1024
 SMALL_BUFFER = 256
+HARDWARE_MAX = 16  # Rx queues of net_pcap
+HARDWARE_MB = 600
 
 
 def numbers(text):
@@ -40,6 +49,12 @@ def add_arguments(parser):
     parser.add_argument("--seconds", type=float, default=2.0,
                         help="measured part of each run (default %(default)s)")
     parser.add_argument("--no-ovs", action="store_true", help="leave Open vSwitch out")
+    parser.add_argument("--hardware", action="store_true",
+                        help="hardware queues (up to 16 VMs) beside the same queues only "
+                             "received from")
+    parser.add_argument("--bench", type=pathlib.Path,
+                        default=common.TOP / "build" / "tests" / "bench" / "bench_hardware",
+                        help="the measuring program of --hardware (default %(default)s)")
     parser.add_argument("--profile", action="store_true",
                         help="also print where the cycles of a packet go, by stage, and the "
                              "size of bursts")
@@ -48,6 +63,11 @@ def add_arguments(parser):
 def check_arguments(parser, args):
     if args.seconds < 0.5:
         parser.error("--seconds: at least half a second")
+    if args.hardware:
+        if args.vms == [24]:
+            args.vms = [HARDWARE_MAX]
+        if args.filters or args.flows or not all(1 <= vms <= HARDWARE_MAX for vms in args.vms):
+            parser.error(f"--hardware: --vms 1 to {HARDWARE_MAX}, no --filters, no --flows")
     if not all(1 <= vms <= QUEUES_MAX for vms in args.vms):
         parser.error(f"--vms: 1 to {QUEUES_MAX}: each takes memzones, of which DPDK has 2560")
     if sum(values is not None and len(values) > 1
@@ -148,7 +168,59 @@ def measure(point, screen, x, name, args):
     return result
 
 
+def run_bench(args, cores, prefix, vms, keep_tags):
+    """One run of bench_hardware."""
+    hugepages = common.free_hugepages_mb() >= HARDWARE_MB
+    command = [args.bench, "--lcores", f"0@{cores[0]},1@{cores[1]}", "--no-pci",
+               "--no-telemetry", "--file-prefix", prefix, "-m", HARDWARE_MB]
+    command += ["--in-memory"] if hugepages else ["--no-huge", "--no-shconf"]
+    words = ["--", vms, max(1, round(2 * args.seconds))] + (["keep_tags"] if keep_tags else [])
+    out = common.run([*command, *words]).stdout
+    for line in out.splitlines():  # EAL prints too
+        if line.startswith("{"):
+            return json.loads(line)
+    raise BenchError(f"{args.bench} printed no result:\n{out[-2000:]}")
+
+
+def run_hardware(args):
+    if not os.access(args.bench, os.X_OK):
+        raise BenchError(f"{args.bench} is missing: meson setup build -Dtests=enabled && meson "
+                         "compile -C build, or name it with --bench")
+    screen = common.Screen(args)
+    cores = common.choose_cores(args.core)
+    screen.say(f"hardware queues, {SIZE} byte frames, worker on CPU {cores[1]}, {args.runs} runs "
+               f"of {2 * args.seconds:g} s, TSC cycles of a packet")
+    screen.look_at_load()
+    machine = common.machine(worker=cores[1], main=cores[0])
+    figures, results = [], []
+    with common.runtime(common.prefix()) as prefix:
+        for vms in args.vms:
+            for keep_tags in (False, True):
+                runs = [run_bench(args, cores, prefix, vms, keep_tags) for _ in range(args.runs)]
+                what = f"{vms} VMs, tags " + ("kept" if keep_tags else "taken out")
+                here = [Figure(f"vmq, {what}", "cycles", [one["cycles"] for one in runs],
+                               "lower"),
+                        Figure(f"rxonly, {what}", "cycles",
+                               [one["rxonly_cycles"] for one in runs], "lower"),
+                        Figure(f"rxonly / vmq, {what}", "",
+                               [one["ratio_rxonly"] for one in runs])]
+                for figure in here:
+                    screen.say(figure.text())
+                figures += here
+                results.append({"vms": vms, "keep_tags": keep_tags,
+                                "cycles": round(here[0].median, 2),
+                                "rxonly_cycles": round(here[1].median, 2),
+                                "ratio_rxonly": round(here[2].median, 4)})
+    common.write_result(args, {
+        "bench": "steer-hardware", "runs": args.runs, "points": results,
+        "figures": [figure.result() for figure in figures], "machine": machine,
+        "versions": common.versions()})
+
+
 def run(args):
+    if args.hardware:
+        run_hardware(args)
+        return
     name, curve = points(args)
     screen = common.Screen(args)
     cores = common.choose_cores(args.core)

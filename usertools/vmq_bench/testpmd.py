@@ -40,14 +40,15 @@ class Testpmd:
     """One that runs, with its command line; a context manager."""
 
     def __init__(self, eal, options, log):
-        self.command = [find(), *map(str, eal), "--", "-i", *map(str, options)]
+        # Run by stdbuf, so that what it prints can be read while it runs.
+        self.command = [find(), "-oL", find(), *map(str, eal), "--", "-i", *map(str, options)]
         self.log = log
         self.process = None
 
     def __enter__(self):
         # What it prints goes to a file: a pipe that nobody reads would stop it.
         with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=out,
+            self.process = subprocess.Popen(self.command, executable="/usr/bin/stdbuf", stdin=subprocess.PIPE, stdout=out,
                                             stderr=subprocess.STDOUT, text=True)
         return self
 
@@ -77,6 +78,18 @@ class Testpmd:
         self.say("start")
         common.wait_until(lambda: forwarding_ticks(self.process.pid) >= 5,
                           "dpdk-testpmd forwards", process=self.process)
+
+    def received(self, ports):
+        """Packets that each of its ports has received so far."""
+        before = len(self.said())
+        self.say("show port stats all")
+
+        def counts():
+            return re.findall(r"RX-packets:\s*(\d+)", self.said()[before:])
+
+        common.wait_until(lambda: len(counts()) >= ports, "dpdk-testpmd prints its statistics",
+                          process=self.process)
+        return [int(count) for count in counts()[:ports]]
 
     def quit(self):
         """Let it end; returns all it has said."""

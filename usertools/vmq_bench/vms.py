@@ -6,6 +6,9 @@ vSwitch with DPDK on the same source and VMs. Source: net_pcap with infinite_rx=
 frames over the VMs, each with a MAC and a VLAN. The VMs are ports of a dpdk-testpmd with
 net_virtio_user on the other core, which receives and frees; what it received counts,
 not what the switch says it sent. Needs hugepages.
+
+With --stopped: what the others keep of their rate, at full load, while the last one of
+the VMs is connected and reads nothing.
 """
 
 import pathlib
@@ -14,7 +17,7 @@ import tempfile
 import time
 
 from vmq_bench import common, ovs
-from vmq_bench.common import WARM_UP_S, BenchError, Figure
+from vmq_bench.common import START_S, WARM_UP_S, BenchError, Figure
 from vmq_bench.daemon import Vmqd, document, queues_of
 from vmq_bench.testpmd import Testpmd
 
@@ -38,6 +41,9 @@ def add_arguments(parser):
     parser.add_argument("--seconds", type=float, default=2.0,
                         help="measured part of each run (default %(default)s)")
     parser.add_argument("--no-ovs", action="store_true", help="leave Open vSwitch out")
+    parser.add_argument("--stopped", action="store_true",
+                        help="what the others keep while one VM reads nothing; with the greatest "
+                             "of --n, without Open vSwitch")
 
 
 def check_arguments(parser, args):
@@ -47,6 +53,8 @@ def check_arguments(parser, args):
         parser.error("--size: 64 to 1518")
     if args.seconds < 0.5:
         parser.error("--seconds: at least half a second")
+    if args.stopped and max(args.n) < 2:
+        parser.error("--stopped: needs two VMs")
 
 
 class Guests:
@@ -77,20 +85,47 @@ class Guests:
     def __exit__(self, *what):
         self.pmd.__exit__(*what)
 
-    def measure(self, seconds):
-        """Mpps received by all VMs together. Afterwards they are gone."""
+    def wait_for_packets(self, counted):
+        """Wait until each of the first VMs, so many, receives."""
+        before = self.pmd.received(self.n)
+        deadline = time.monotonic() + START_S
+        while True:
+            time.sleep(0.1)
+            now = self.pmd.received(self.n)
+            deaf = [vm for vm in range(counted) if now[vm] == before[vm]]
+            if not deaf:
+                return
+            if time.monotonic() > deadline:
+                raise BenchError(f"VM {deaf[0] + 1} of {self.n} receives nothing, also after "
+                                 f"{START_S} s")
+
+    def measure(self, seconds, counted=None, stopped=False):
+        """
+        Mpps received by the VMs together. Afterwards they are gone.
+
+        @param counted  only by the first of them, so many
+        @param stopped  the others read nothing any more
+        """
+        counted = self.n if counted is None else counted
         self.pmd.start()
+        self.wait_for_packets(self.n)
+        if stopped:
+            self.pmd.say("stop")
+            self.pmd.say(f"set portlist {','.join(map(str, range(counted)))}")
+            self.pmd.start()
+            self.wait_for_packets(counted)
         time.sleep(WARM_UP_S)
-        self.pmd.say("show port stats all")
+        before = self.pmd.received(self.n)
         time.sleep(seconds)
-        self.pmd.say("show port stats all")
+        after = self.pmd.received(self.n)
         rates = [int(rate) for rate in re.findall(r"Rx-pps:\s+(\d+)", self.pmd.quit())]
-        if len(rates) != 2 * self.n:
-            raise BenchError(f"the VMs printed {len(rates)} rates, not {2 * self.n}:\n"
-                             f"{self.pmd.said()[-2000:]}")
-        last = rates[self.n:]
-        if 0 in last:
-            raise BenchError(f"not a fair run: VM {last.index(0) + 1} received nothing")
+        last = rates[-self.n:][:counted]
+        if len(last) != counted or 0 in last:
+            raise BenchError(f"not a fair run: of {counted} VMs {len(last)} printed a rate, and "
+                             f"these are {last}")
+        if stopped and after[counted:] != before[counted:]:
+            raise BenchError("not a fair run: the VM that was to read nothing has read "
+                             f"{sum(after[counted:]) - sum(before[counted:])} packets")
         return sum(last) / 1e6
 
 
@@ -113,11 +148,11 @@ class Point:
     def guests(self):
         return Guests(self.folder, self.cores, self.prefix, self.n, self.args.packed)
 
-    def run_vmqd(self):
+    def run_vmqd(self, counted=None, stopped=False):
         with self.guests() as guests:
             process = self.vmqd.start()
             try:
-                return guests.measure(self.args.seconds)
+                return guests.measure(self.args.seconds, counted, stopped)
             finally:
                 common.stop(process)
 
@@ -156,6 +191,30 @@ def measure(point, screen, n, args):
             "figures": [figure.result() for figure in figures]}
 
 
+def run_stopped(args, screen, machine):
+    """All but one of the VMs, while that one reads and while it does not, in turn."""
+    n = max(args.n)
+    with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
+            common.runtime(common.prefix()) as prefix:
+        point = Point(args, pathlib.Path(folder), common.choose_cores(args.core), prefix, n)
+        same, values = common.interleave(screen, args.runs, {
+            "all read": lambda: point.run_vmqd(n - 1),
+            "one stopped": lambda: point.run_vmqd(n - 1, stopped=True)})
+        version = point.vmqd.version()
+    figures = [Figure(f"{n - 1} VMs, {name}", "Mpps", one) for name, one in values.items()]
+    figures.append(common.ratio("kept", figures[1], figures[0]))
+    screen.say(f"-- {n} VMs, {args.size} byte frames, the last one stops reading")
+    for figure in figures:
+        screen.say(figure.text())
+    screen.say(same.text() + ": what chance alone makes of a ratio")
+    common.write_result(args, {
+        "bench": "vms_stopped", "n": n, "frame_bytes": args.size, "runs": args.runs,
+        "seconds": args.seconds, "kept": round(figures[2].median, 4),
+        "ratio_same": round(same.median, 4),
+        "figures": [figure.result() for figure in figures],
+        "machine": machine, "versions": common.versions(vmqd=version)})
+
+
 def n_bits(size):
     """Thousands of bits of a frame, without its check sequence: what the VM gets."""
     return (size - 4) * 8 / 1e3
@@ -173,10 +232,13 @@ def run(args):
     cores = common.choose_cores(args.core)
     screen.say(f"delivery to VMs, {args.size} byte frames, worker on CPU {cores[1]}, VMs on CPU "
                f"{cores[0]}, {args.runs} runs of {args.seconds:g} s")
-    if not args.no_ovs and ovs.missing() is not None:
+    if not args.no_ovs and not args.stopped and ovs.missing() is not None:
         screen.say(f"Open vSwitch is left out: {ovs.missing()}")
     screen.look_at_load()
     machine = common.machine(worker=cores[1], main=cores[0], hugepages=True)
+    if args.stopped:
+        run_stopped(args, screen, machine)
+        return
     points, programs = [], {}
     with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
             common.runtime(common.prefix()) as prefix:
