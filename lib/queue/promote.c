@@ -175,6 +175,13 @@ vmq_queue_promote(struct vmq_adapter *adapter, uint16_t id, vmq_change_callback 
 	if (!queue_may_have_slot(queue))
 		return vmq_error_set(err, VMQ_STATUS_NOT_SUPPORTED, "queue %u (%s): %.400s", id,
 			queue->name, queue->hardware_why);
+	change = queue->change;
+	if (change != NULL && change->slot != NULL && change->callback == NULL && !queue->abort) {
+		/* It is on its way by itself: who asks hears of the end of that. */
+		change->callback = callback;
+		change->arg = arg;
+		return VMQ_STATUS_PENDING;
+	}
 	if (queue->slot != NULL)
 		return vmq_error_set(err, VMQ_STATUS_NOT_ACCEPTED,
 			"queue %u (%s) is in hardware already", id, queue->name);

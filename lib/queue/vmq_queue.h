@@ -336,7 +336,8 @@ typedef void vmq_change_callback(void *arg, uint16_t id, enum vmq_status status,
 /**
  * Give a running queue a free slot of the hardware: nothing is lost and nothing overtakes.
  * Its memory becomes the slot's. The callback is called when it has the slot and the NIC
- * has the rules of its filters, as far as it takes them (vmq_filter_steering_get()).
+ * has the rules of its filters, as far as it takes them (vmq_filter_steering_get()). A queue that
+ * is on its way there by itself goes on, and the callback tells of that.
  *
  * @return VMQ_STATUS_PENDING; VMQ_STATUS_NOT_SUPPORTED: it cannot have one, err says why;
  *   VMQ_STATUS_RESOURCES: none is free; VMQ_STATUS_NOT_ACCEPTED: it has one, or its last

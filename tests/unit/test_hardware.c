@@ -419,6 +419,14 @@ priority_says_who_gets_hardware_first(void **state)
 	assert_int_not_equal(info_of(f, f->ids[1]).slot, -1);
 	assert_int_equal(info_of(f, f->ids[0]).slot, -1);
 	assert_int_equal(info_of(f, f->ids[3]).slot, -1);
+	/* Who asks for what is under way by itself hears of its end, once. */
+	w.changes = f->changes + 1;
+	assert_int_equal(vmq_queue_promote(f->adapter, f->ids[1], on_change, f, &f->err),
+		VMQ_STATUS_PENDING);
+	assert_true(unit_wait(changes_are, &w));
+	assert_int_equal(f->failed_changes, 0);
+	assert_int_equal(vmq_queue_promote(f->adapter, f->ids[1], on_change, f, &f->err),
+		VMQ_STATUS_NOT_ACCEPTED);
 	assert_int_equal(vmq_queue_promote(f->adapter, f->ids[3], on_change, f, &f->err),
 		VMQ_STATUS_RESOURCES);
 	assert_int_equal(vmq_queue_demote(f->adapter, f->ids[0], on_change, f, &f->err),
