@@ -219,8 +219,7 @@ queue_copy(struct vmq_dp_queue *queue, const struct rte_mbuf *packet, struct wor
 	flush_cache(queue, inlet);
 	if (likely(copy != NULL))
 		return copy;
-	vmq_counter_add(&inlet->received, 1);
-	vmq_counter_add(&inlet->received_bytes, packet->pkt_len);
+	inlet_count_late(inlet, 1, packet->pkt_len);
 	vmq_counter_add(&inlet->no_buffer, 1);
 	return NULL;
 }
@@ -282,8 +281,7 @@ deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_
 	bool own = false;
 	uint16_t sent = 0;
 
-	vmq_counter_add(&inlet->received, n);
-	vmq_counter_add(&inlet->received_bytes, vmq_packets_bytes(packets, n));
+	inlet_count_late(inlet, n, vmq_packets_bytes(packets, n));
 	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
 		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;
@@ -320,7 +318,7 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
 	struct inlet *inlet = &queue->inlets[worker->number];
-	uint64_t bytes;
+	uint64_t bytes, rest;
 	uint16_t sent;
 
 	if (unlikely(!is_plain(queue, worker))) {
@@ -328,16 +326,17 @@ queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 		return;
 	}
 	bytes = vmq_packets_bytes(packets, n);
-	vmq_counter_add(&inlet->received, n);
-	vmq_counter_add(&inlet->received_bytes, bytes);
 	profile_enter(worker, VMQ_STAGE_DELIVER);
 	sent = queue->tx_burst(queue->backend, packets, n);
 	profile_enter(worker, VMQ_STAGE_ACCOUNT);
-	if (unlikely(sent < n))
-		bytes -= vmq_packets_bytes(packets + sent, n - sent);
-	vmq_counter_add(&queue->bursts, sent > 0);
-	vmq_counter_add(&queue->delivered, sent);
-	vmq_counter_add(&queue->delivered_bytes, bytes);
+	if (unlikely(sent < n)) {
+		rest = vmq_packets_bytes(packets + sent, n - sent);
+		bytes -= rest;
+		inlet_count_late(inlet, n - sent, rest);
+	}
+	vmq_counter_add(&inlet->bursts, sent > 0);
+	vmq_counter_add(&inlet->delivered, sent);
+	vmq_counter_add(&inlet->delivered_bytes, bytes);
 	if (unlikely(sent < n))
 		keep_rest(queue, packets + sent, n - sent, false, worker);
 }
@@ -350,8 +349,7 @@ queue_hold(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct inlet *inlet = &queue->inlets[worker->number];
 	unsigned int held;
 
-	vmq_counter_add(&inlet->received, n);
-	vmq_counter_add(&inlet->received_bytes, vmq_packets_bytes(packets, n));
+	inlet_count_late(inlet, n, vmq_packets_bytes(packets, n));
 	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
 		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;

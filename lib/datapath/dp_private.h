@@ -341,6 +341,14 @@ packet_fix_tag(struct rte_mbuf *packet, const struct vmq_class *class)
 	return true;
 }
 
+/* What was received for a queue and is not delivered at once. */
+static inline void
+inlet_count_late(struct inlet *inlet, uint64_t packets, uint64_t bytes)
+{
+	vmq_counter_add(&inlet->late, packets);
+	vmq_counter_add(&inlet->late_bytes, bytes);
+}
+
 /* Have the source's worker serve a queue's backlog. */
 static inline void
 queue_add_backlogged(struct vmq_dp_queue *queue, struct worker *worker)

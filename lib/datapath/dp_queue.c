@@ -264,8 +264,14 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	vmq_backend_stats_get(queue->backend, &backend);
 	handed_over = vmq_counter_get(&queue->delivered);
 	stats->delivered_bytes = vmq_counter_get(&queue->delivered_bytes);
-	stats->delivered_bytes -= RTE_MIN(stats->delivered_bytes, backend.disconnected_bytes);
 	stats->bursts = vmq_counter_get(&queue->bursts);
+	for (i = 0; i < queue->n_inlets; i++) {
+		inlet = &queue->inlets[i];
+		handed_over += vmq_counter_get(&inlet->delivered);
+		stats->delivered_bytes += vmq_counter_get(&inlet->delivered_bytes);
+		stats->bursts += vmq_counter_get(&inlet->bursts);
+	}
+	stats->delivered_bytes -= RTE_MIN(stats->delivered_bytes, backend.disconnected_bytes);
 	stats->ring_full = backend.ring_full;
 	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
 		rte_ring_count(queue->backlog);
@@ -282,8 +288,10 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 		stats->drops[VMQ_DROP_STOPPED] += vmq_counter_get(&inlet->stopped);
 		stats->drops[VMQ_DROP_NO_BUFFER] += vmq_counter_get(&inlet->no_buffer);
 		stats->drops[VMQ_DROP_NO_HEADROOM] += vmq_counter_get(&inlet->no_headroom);
-		stats->received += vmq_counter_get(&inlet->received);
-		stats->received_bytes += vmq_counter_get(&inlet->received_bytes);
+		stats->received += vmq_counter_get(&inlet->delivered) +
+			vmq_counter_get(&inlet->late);
+		stats->received_bytes += vmq_counter_get(&inlet->delivered_bytes) +
+			vmq_counter_get(&inlet->late_bytes);
 	}
 
 	for (i = 0; i < VMQ_DROP_COUNT; i++)

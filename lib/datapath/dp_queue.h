@@ -25,8 +25,13 @@
  * any worker brings what another VM sends.
  */
 struct inlet {
-	vmq_counter_t received;
-	vmq_counter_t received_bytes;
+	/* What this worker has received, and delivered at once: all that an ordinary burst counts. */
+	vmq_counter_t delivered;
+	vmq_counter_t delivered_bytes;
+	vmq_counter_t bursts;
+	/* What it has received beside that: dropped, or to be delivered later. */
+	vmq_counter_t late;
+	vmq_counter_t late_bytes;
 	vmq_counter_t no_buffer;
 	vmq_counter_t no_headroom;
 	vmq_counter_t stopped; /* dropped before the backlog */
@@ -98,7 +103,10 @@ struct vmq_dp_queue {
 	struct rte_ring *backlog;
 	struct sender *sender; /* NULL: its backend receives nothing */
 
-	/* serving worker; control once no worker uses the queue */
+	/*
+	 * serving worker; control once no worker uses the queue. What was not delivered at once
+	 * by who received it: see struct inlet.
+	 */
 	vmq_counter_t delivered __rte_cache_aligned;
 	vmq_counter_t delivered_bytes;
 	vmq_counter_t bursts;

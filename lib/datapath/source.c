@@ -12,8 +12,7 @@ drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct r
 {
 	const struct vmq_dp_tap *tap = queue_tap(queue);
 
-	vmq_counter_add(&inlet->received, 1);
-	vmq_counter_add(&inlet->received_bytes, packet->pkt_len);
+	inlet_count_late(inlet, 1, packet->pkt_len);
 	vmq_counter_add(&inlet->no_headroom, 1);
 	if (tap != NULL)
 		tap_drop(tap, VMQ_DROP_NO_HEADROOM, &packet, 1);
@@ -46,7 +45,6 @@ fetch(const struct vmq_dp_view *view, uint16_t index, const struct worker *worke
 	const struct vmq_dp_queue *queue = view->queues[index];
 
 	rte_prefetch0(queue);
-	rte_prefetch0(&queue->delivered);
 	rte_prefetch0(&queue->inlets[worker->number]);
 	rte_prefetch0(view->gathered[index][0]);
 }
