@@ -327,16 +327,24 @@ first_has_passed(struct vmq_datapath *dp, const struct garbage_list *list)
 void
 vmq_datapath_reclaim(struct vmq_datapath *dp)
 {
+	struct garbage_list passed = STAILQ_HEAD_INITIALIZER(passed);
 	struct garbage *garbage;
-	uint64_t token = 0;
+	uint64_t token;
 
 	while (first_has_passed(dp, &dp->fresh_garbage)) {
 		garbage = STAILQ_FIRST(&dp->fresh_garbage);
 		STAILQ_REMOVE_HEAD(&dp->fresh_garbage, next);
-		if (token == 0) /* the second period is the same for all of them */
-			token = begin_grace_period(dp);
-		garbage->token = token;
-		STAILQ_INSERT_TAIL(&dp->aged_garbage, garbage, next);
+		STAILQ_INSERT_TAIL(&passed, garbage, next);
+	}
+	/*
+	 * One second period for all of them, begun when the first one of each has passed: else
+	 * a worker may answer for both at the same time.
+	 */
+	if (!STAILQ_EMPTY(&passed)) {
+		token = begin_grace_period(dp);
+		STAILQ_FOREACH(garbage, &passed, next)
+			garbage->token = token;
+		STAILQ_CONCAT(&dp->aged_garbage, &passed);
 	}
 	while (first_has_passed(dp, &dp->aged_garbage))
 		destroy_first(&dp->aged_garbage);
