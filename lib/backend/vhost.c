@@ -99,6 +99,7 @@ vhost_open(struct vmq_backend *backend, const struct vmq_backend_params *params,
 	vhost->state.vid = VHOST_NOBODY;
 	vhost->state.node = SOCKET_ID_ANY;
 	pthread_mutex_init(&vhost->state.lock, NULL);
+	vhost_gate_prepare();
 	ret = vhost_bell_open(vhost, err);
 	if (ret == 0)
 		ret = find_owner(vhost, wanted->owner, err);

@@ -4,6 +4,10 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/membarrier.h>
 
 #include <rte_cycles.h>
 #include <rte_ether.h>
@@ -46,8 +50,26 @@
 /* Bursts without packets after which it is looked whether there are buffers. */
 #define SHORT_EVERY 8
 
+/* By then what a CPU has stored is seen by all others. */
+#define BARRIER_US 10000
+
 /* How long the worker may be inside before somebody is told that it takes long. */
 #define GATE_WARN_SECONDS 1
+
+bool vhost_gate_is_light;
+
+static int
+membarrier(int command)
+{
+	return (int)syscall(SYS_membarrier, command, 0);
+}
+
+void
+vhost_gate_prepare(void)
+{
+	if (!vhost_gate_is_light)
+		vhost_gate_is_light = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+}
 
 void
 vhost_gate_shut(struct vhost_gate *gate)
@@ -56,6 +78,9 @@ vhost_gate_shut(struct vhost_gate *gate)
 	bool warned = false;
 
 	atomic_store(&gate->vid, VHOST_NOBODY);
+	/* Who is registered is not refused; else a store is seen by all long before that time. */
+	if (vhost_gate_is_light && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) < 0)
+		rte_delay_us_sleep(BARRIER_US);
 	while (atomic_load(&gate->visitors[VHOST_WORKER].inside) ||
 		atomic_load(&gate->visitors[VHOST_WATCH].inside)) {
 		sched_yield();
@@ -276,7 +301,7 @@ vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t 
 	n = RTE_MIN(n, meter->quota);
 	max_frame = atomic_load_explicit(&vhost->gate.max_frame, memory_order_relaxed);
 	/* What does not fit the VM's buffers would stay at the head of the queue for ever. */
-	for (i = 0; i < n && packets[i]->pkt_len <= max_frame; i++)
+	for (i = max_frame == UINT32_MAX ? n : 0; i < n && packets[i]->pkt_len <= max_frame; i++)
 		;
 	if (unlikely(i == 0)) {
 		vhost_gate_leave(&vhost->gate, VHOST_WORKER);

@@ -192,15 +192,27 @@ uint16_t vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, 
 uint16_t vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n);
 
+/*
+ * Who shuts a gate has the kernel make all threads of the process execute a barrier, so that
+ * who goes in need not: at each burst it would wait until all that it has stored is written.
+ * False: the kernel does not (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED). Written
+ * before the first gate is there.
+ */
+extern bool vhost_gate_is_light;
+
 /* Go in. Returns the device, or VHOST_NOBODY and the visitor is out again. */
 static inline int
 vhost_gate_enter(struct vhost_gate *gate, enum vhost_visitor visitor)
 {
 	int vid;
 
-	/* Sequentially consistent: a store, then a load of something else. */
-	atomic_store(&gate->visitors[visitor].inside, true);
-	vid = atomic_load(&gate->vid);
+	/* A store, then a load of something else. */
+	atomic_store_explicit(&gate->visitors[visitor].inside, true, memory_order_relaxed);
+	if (likely(vhost_gate_is_light))
+		atomic_signal_fence(memory_order_seq_cst);
+	else
+		atomic_thread_fence(memory_order_seq_cst);
+	vid = atomic_load_explicit(&gate->vid, memory_order_acquire);
 	if (unlikely(vid == VHOST_NOBODY))
 		atomic_store_explicit(&gate->visitors[visitor].inside, false,
 			memory_order_release);
@@ -212,6 +224,9 @@ vhost_gate_leave(struct vhost_gate *gate, enum vhost_visitor visitor)
 {
 	atomic_store_explicit(&gate->visitors[visitor].inside, false, memory_order_release);
 }
+
+/* Ask the kernel for light gates. Control thread, before a gate is used; again does nothing. */
+void vhost_gate_prepare(void);
 
 /* Let nobody in, and wait until all are out: the time of one burst. */
 void vhost_gate_shut(struct vhost_gate *gate);

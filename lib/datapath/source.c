@@ -19,9 +19,10 @@ drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct r
 	rte_pktmbuf_free(packet);
 }
 
-/* Deliver what has been gathered for one queue. */
+/* Deliver packets of one queue. */
 static inline void
-deliver(struct vmq_dp_view *view, uint16_t index, uint16_t n, struct worker *worker)
+deliver(struct vmq_dp_view *view, uint16_t index, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker)
 {
 	const enum vmq_stage stage = profile_enter(worker, VMQ_STAGE_ACCOUNT);
 
@@ -30,9 +31,9 @@ deliver(struct vmq_dp_view *view, uint16_t index, uint16_t n, struct worker *wor
 		vmq_counter_add(&worker->profile.bursts, 1);
 	}
 	if (unlikely(queue_is_held(view->queues[index], VMQ_HOLD_SOFTWARE)))
-		queue_hold(view->queues[index], view->gathered[index], n, worker);
+		queue_hold(view->queues[index], packets, n, worker);
 	else
-		queue_deliver(view->queues[index], view->gathered[index], n, worker);
+		queue_deliver(view->queues[index], packets, n, worker);
 	profile_enter(worker, stage);
 }
 
@@ -63,7 +64,7 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 		n = view->n_gathered[index];
 		view->n_gathered[index] = 0;
 		if (n > 0) /* else a full burst went out already */
-			deliver(view, index, n, worker);
+			deliver(view, index, view->gathered[index], n, worker);
 	}
 	source->n_dirty = 0;
 	source->gather_polls = 0;
@@ -80,7 +81,7 @@ put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
 		source->dirty[source->n_dirty++] = index;
 	view->gathered[index][m++] = packet;
 	if (m == VMQ_BURST) {
-		deliver(view, index, m, worker);
+		deliver(view, index, view->gathered[index], m, worker);
 		m = 0;
 	}
 	view->n_gathered[index] = (uint8_t)m;
@@ -132,6 +133,22 @@ gather_mixed(struct vmq_dp_source *source, struct rte_mbuf **packets,
 	}
 }
 
+/* Packets that are all of one queue: nothing of it may have to go before them. */
+static inline void
+gather_one(struct vmq_dp_source *source, struct rte_mbuf **packets, uint16_t index, uint16_t n,
+	struct worker *worker)
+{
+	struct vmq_dp_view *view = source->seen;
+	uint16_t i;
+
+	if (likely(view->n_gathered[index] == 0)) {
+		deliver(view, index, packets, n, worker);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		put(source, view, index, packets[i], worker);
+}
+
 /* Gather packets for their queues. */
 static inline void
 gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq_class *classes,
@@ -141,6 +158,13 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 	uint16_t i;
 
 	switch (common) {
+	case VMQ_BURST_ONE_STRIP:
+		for (i = 0; i < n; i++)
+			vmq_tag_strip(packets[i]);
+		/* fallthrough */
+	case VMQ_BURST_ONE_LEAVE:
+		gather_one(source, packets, classes[0].index, n, worker);
+		break;
 	case VMQ_BURST_STRIP:
 		for (i = 0; i < n; i++) {
 			vmq_tag_strip(packets[i]);

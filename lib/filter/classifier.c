@@ -384,13 +384,14 @@ vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *
 			any |= value;
 		}
 	}
-	/* Of the claims and the tags, what all have, and what some have. */
-	all >>= 16;
-	any >>= 16;
-	if (all != any || n == 0)
+	/* What all have, and what some have: the claims and the tags, and the queue below them. */
+	if ((all ^ any) >> 16 != 0 || n == 0)
 		return VMQ_BURST_MIXED;
-	return all == strip >> 16 ? VMQ_BURST_STRIP
-		: all == leave >> 16 ? VMQ_BURST_LEAVE : VMQ_BURST_MIXED;
+	if (all >> 16 == strip >> 16)
+		return all == any ? VMQ_BURST_ONE_STRIP : VMQ_BURST_STRIP;
+	if (all >> 16 == leave >> 16)
+		return all == any ? VMQ_BURST_ONE_LEAVE : VMQ_BURST_LEAVE;
+	return VMQ_BURST_MIXED;
 }
 
 struct vmq_class

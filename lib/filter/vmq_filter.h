@@ -176,6 +176,8 @@ enum vmq_burst_class {
 	VMQ_BURST_MIXED, /**< Nothing is said. */
 	VMQ_BURST_LEAVE, /**< All: VMQ_CLAIM_MAC and VMQ_TAG_LEAVE. */
 	VMQ_BURST_STRIP, /**< All: VMQ_CLAIM_MAC and VMQ_TAG_STRIP. */
+	VMQ_BURST_ONE_LEAVE, /**< The same, and all are of one queue. */
+	VMQ_BURST_ONE_STRIP,
 };
 
 /**
