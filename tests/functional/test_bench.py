@@ -192,6 +192,8 @@ def test_control_times_requests_and_counts_what_is_lost(tmp_path):
             for when in ("idle", "traffic")} <= names
     assert {f"{what}: with / without" for what in (
         "1000 requests a second", "a capture of one queue")} <= names
+    assert "1000 requests a second: with / to another daemon" in names
+    assert "nothing else: again without / without" in names
     assert result["lost"] == 0, result
 
 

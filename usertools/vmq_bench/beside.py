@@ -2,8 +2,13 @@
 # Copyright(c) 2026 The VMQ authors
 """
 What a worker at full load carries beside something else, and without it, in the same
-process: windows in pairs, now the one first and now the other. Counted is what it carries
+process: windows in turns, now the one first and now the other. Counted is what it carries
 in a second of its CPU time, so that a machine that takes the CPU away does not count.
+
+CPUs of a machine slow each other by what they share (a core, caches, power), so that a
+worker is slower beside anything that runs on another CPU. A turn can have a third window:
+beside the same thing done to somebody else. What the thing itself costs the worker is the
+difference from that.
 """
 
 import json
@@ -135,15 +140,23 @@ class Beside:
             time.sleep(self.seconds / 10)
             return self.window()
 
-    def pairs(self, n, make, screen, what):
-        """Figures of both sides, n of each. make: None: of the same twice."""
-        alone, beside = Figure(f"{what}: without", "Mpps"), Figure(f"{what}: with", "Mpps")
+    def turns(self, n, sides, screen, what):
+        """
+        Figures of all sides, n windows each.
+
+        @param sides  {name: function that makes what is beside, or None for nothing}
+        """
+        figures = {name: Figure(f"{what}: {name}", "Mpps") for name in sides}
+        names = list(sides)
         for number in range(n):
             screen.step(what)
-            sides = [(alone, None), (beside, make)]
-            for figure, side in sides if number % 2 else reversed(sides):
-                figure.values.append(self.window() if side is None else self.with_it(side))
-        return alone, beside
+            # Each is as often the first, and as often behind each of the others.
+            order = names[number % len(names):] + names[:number % len(names)]
+            for name in order if number // len(names) % 2 else reversed(order):
+                make = sides[name]
+                figures[name].values.append(self.window() if make is None
+                                            else self.with_it(make))
+        return figures
 
 
 def is_shared(cores):

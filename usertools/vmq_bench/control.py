@@ -7,8 +7,9 @@ moved and cleared, a queue freed until its memory is back; plan and apply of a d
 with so many queues more, and less again. The time is that of a client: the socket is in
 it. Traffic: net_pcap with infinite_rx=1, 64 byte frames to 16 queues.
 
-Then what the worker carries at full load beside 1,000 requests a second, and beside a
-capture of one queue, each through what it carries without, in pairs of windows.
+Then what the worker carries at full load beside 1,000 requests a second, through what it
+carries without any, and through what it carries while a second daemon without traffic is
+asked the same; and what it carries beside a capture of one queue.
 """
 
 import pathlib
@@ -35,7 +36,7 @@ def add_arguments(parser):
     parser.add_argument("--queues", type=int, default=256,
                         help="queues that plan and apply add and take away (default %(default)s)")
     parser.add_argument("--pairs", type=int, default=12,
-                        help="pairs of windows beside something and without it (default "
+                        help="windows beside something, and as many without it (default "
                              "%(default)s)")
     parser.add_argument("--window", type=float, default=1.0, metavar="SECONDS",
                         help="how long a window is (default %(default)s)")
@@ -140,31 +141,46 @@ class Run:
         finally:
             common.stop(process)
 
-    def beside(self, screen):
-        """Figures of full load beside something; and how many packets a capture took, lost."""
-        process = self.vmqd.start()
-        path = self.document["control"]["socket"]
+    def beside(self, screen, twin):
+        """
+        Figures of full load beside something; and the capture that was made.
+
+        @param twin  another Run, which is asked what this one is asked
+        """
+        path, other_path = (run.document["control"]["socket"] for run in (self, twin))
+        process, other = self.vmqd.start(), None
         try:
-            with Client(path) as client, Client(path) as other:
+            other = twin.vmqd.start()
+            with Client(path) as client, Client(path) as capturer:
                 full = beside.Beside(client, process.pid, self.args.window)
-                capture = beside.Capture(other, "vm1")
-                requests = lambda: beside.Requests(path, "vm2")  # noqa: E731
+                capture = beside.Capture(capturer, "vm1")
                 screen.expect(3 * self.args.pairs)
                 full.window()  # warm up
-                figures = [ratio for what, make in (
-                    ("nothing else, and again", None),
-                    (f"{beside.REQUESTS_S} requests a second", requests),
-                    ("a capture of one queue", lambda: capture))
-                    for ratio in self.sides(full, screen, what, make)]
+                figures = []
+                for what, sides in (
+                        ("nothing else", {"without": None, "again without": None}),
+                        (f"{beside.REQUESTS_S} requests a second", {
+                            "without": None,
+                            "with": lambda: beside.Requests(path, "vm2"),
+                            "to another daemon": lambda: beside.Requests(other_path, "vm2")}),
+                        ("a capture of one queue", {"without": None, "with": lambda: capture})):
+                    figures += self.sides(full, screen, what, sides)
                 return figures, capture
         except (NoDaemon, Refused) as error:
             raise BenchError(f"vmqd: {error}") from None
         finally:
             common.stop(process)
+            if other is not None:
+                common.stop(other)
 
-    def sides(self, full, screen, what, make):
-        alone, with_it = full.pairs(self.args.pairs, make, screen, what)
-        return alone, with_it, common.ratio(f"{what}: with / without", with_it, alone)
+    def sides(self, full, screen, what, sides):
+        """The second of the sides through each other one."""
+        found = full.turns(self.args.pairs, sides, screen, what)
+        figures = list(found.values())
+        second = list(sides)[1]
+        return figures + [
+            common.ratio(f"{what}: {second} / {name}", found[second], found[name])
+            for name in sides if name != second]
 
 
 def p99(values):
@@ -189,8 +205,12 @@ def run(args):
                 screen.step("with full traffic" if traffic else "without traffic")
                 one = Run(args, pathlib.Path(folder), cores, prefix, traffic)
                 lost += one.measure(timers[traffic])
+        other_folder = pathlib.Path(folder, "other")
+        other_folder.mkdir()
+        # All of it beside the worker that is measured, on the CPU of the clients.
+        twin = Run(args, other_folder, (cores[0], cores[0]), f"{prefix}_other", False)
         beside_figures, capture = Run(args, pathlib.Path(folder), cores, prefix,
-                                      True).beside(screen)
+                                      True).beside(screen, twin)
         version = one.vmqd.version()
     screen.say(f"{'milliseconds':<24} {'idle':>9} {'p99':>9}   {'traffic':>9} {'p99':>9}")
     figures = []
@@ -204,7 +224,7 @@ def run(args):
     screen.say(f"full load, worker's CPU time, {args.pairs} pairs of {args.window:g} s"
                + (", on one core with the client" if beside.is_shared(cores) else ""))
     for figure in beside_figures:
-        screen.say(figure.text(48))
+        screen.say(figure.text(58))
     screen.say(f"the capture took {capture.packets} packets and left out {capture.lost}")
     figures += beside_figures
     common.write_result(args, {
