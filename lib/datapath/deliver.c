@@ -230,8 +230,8 @@ keep(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, struct w
 {
 	unsigned int kept;
 
-	atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
 	kept = rte_ring_enqueue_burst(queue->backlog, (void *const *)packets, n, NULL);
+	queue_lets_wait(queue);
 	/* The ring has a place for each buffer of the pool: this is for safety only. */
 	if (unlikely(kept < n))
 		drop(queue, VMQ_DROP_NO_BUFFER, &queue->inlets[worker->number].no_buffer,
@@ -354,9 +354,9 @@ queue_hold(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;
 	}
-	atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
 	n = take_in(queue, inlet, packets, n);
 	held = rte_ring_sp_enqueue_burst(&hold->ring, (void *const *)packets, n, NULL);
+	queue_lets_wait(queue);
 	if (unlikely(held < n))
 		drop(queue, VMQ_DROP_NO_BUFFER, &inlet->no_buffer, packets + held,
 			n - held);

@@ -90,14 +90,14 @@ struct vmq_dp_queue {
 	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
 	uint16_t source_worker;
 	_Atomic bool running; /* control: wo; workers: ro */
-	_Atomic bool waited; /* workers: packets have waited in the backlog, now or once */
+	_Atomic bool waited; /* workers: packets wait in the backlog or a hold, or did */
 	bool backend_holds;
 	_Atomic bool received_into_pool; /* control: wo; workers: ro */
 	uint16_t id;
+
 	uint16_t n_inlets;
 	_Atomic uint16_t receiver; /* control: wo; workers: ro. Who receives into pool. */
 	_Atomic uint32_t reserve; /* control: wo; workers: ro */
-
 	_Atomic(struct rte_mempool *) pool; /* control: wo; workers: ro */
 	/* workers with an inlet: producers; serving worker: consumer */
 	struct rte_ring *backlog;
@@ -221,6 +221,30 @@ queue_has_backlog(const struct vmq_dp_queue *queue)
 	return atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
 		(atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
 			!rte_ring_empty(queue->backlog) || has_released(queue));
+}
+
+/*
+ * The serving worker has found that nothing waits: bursts go the short way again. Who lets
+ * something wait sets waited after that is in its ring, so that it is either seen here, or
+ * set after it was taken back here.
+ */
+static inline void
+queue_forget_waiting(struct vmq_dp_queue *queue)
+{
+	atomic_store_explicit(&queue->waited, false, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&queue->hold, memory_order_relaxed) != NULL ||
+		atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
+		!rte_ring_empty(queue->backlog))
+		atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
+}
+
+/* Something waits in a ring now. */
+static inline void
+queue_lets_wait(struct vmq_dp_queue *queue)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
 }
 
 static inline const struct vmq_dp_tap *

@@ -22,6 +22,8 @@ serve_backlogged(struct worker *worker)
 		if (queue_is_served_by(queue, VMQ_SERVE_SOURCE)) {
 			done += queue_serve(queue);
 			keep = queue_has_backlog(queue);
+			if (!keep)
+				queue_forget_waiting(queue);
 		} else {
 			keep = false; /* it was given to another worker */
 		}
