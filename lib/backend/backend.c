@@ -97,6 +97,12 @@ vmq_backend_tx_function(const struct vmq_backend *backend)
 	return backend->ops->tx_burst;
 }
 
+vmq_backend_tx_fetch_fn *
+vmq_backend_tx_fetch_function(const struct vmq_backend *backend)
+{
+	return backend->ops->tx_fetch;
+}
+
 uint16_t
 vmq_backend_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n)

@@ -162,6 +162,7 @@ const struct vmq_backend_ops vmq_backend_vhost = {
 	.open = vhost_open,
 	.close = vhost_close,
 	.tx_burst = vhost_tx_burst,
+	.tx_fetch = vhost_tx_fetch,
 	.rx_burst = vhost_rx_burst,
 	.interrupt_fd = vhost_interrupt_fd,
 	.interrupt = vhost_interrupt,

@@ -4,7 +4,7 @@
 
 /*
  * The cache lines that the next burst to a VM will write are in the cache of the VM's CPU.
- * They are asked for after a burst, and come while the worker receives and classifies;
+ * They are asked for before the burst, and come while the worker does something else;
  * librte_vhost would wait for them one after the other.
  *
  * All that is read here is the VM's to change at any moment. A ring is read only where all
@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 #include <linux/virtio_ring.h>
+
+#include <rte_prefetch.h>
 
 #include "vhost_private.h"
 
@@ -78,53 +80,148 @@ fetch_buffer(const struct vhost_ahead *ahead, uint64_t guest)
 		vhost_fetch(line + i * RTE_CACHE_LINE_SIZE);
 }
 
+/*
+ * Uses after which a ring is looked up anew: the VM may have set it anew, which is nobody's
+ * business here: the old place is still in its memory, and no worse a guess.
+ */
+#define USES_MAX 64
+
 static void
-fetch_split(const struct vhost_ahead *ahead, const struct rte_vhost_vring *ring, uint16_t next,
+look_up(const struct vhost_ahead *ahead, struct vhost_ring *ring, int vid)
+{
+	struct rte_vhost_vring vring;
+
+	ring->size = 0;
+	if (rte_vhost_get_vhost_vring(vid, ring->number, &vring) < 0)
+		return;
+	ring->desc = vring.desc;
+	ring->avail = vring.avail;
+	if (!is_of_vm(ahead, vring.desc, vring.size * sizeof(*vring.desc)))
+		return;
+	if (!ahead->packed && !is_of_vm(ahead, vring.avail,
+			sizeof(*vring.avail) + vring.size * sizeof(vring.avail->ring[0])))
+		return;
+	ring->size = vring.size;
+}
+
+/* The ring as it was looked up not long ago. Returns whether it may be read. */
+static inline bool
+know(const struct vhost_ahead *ahead, struct vhost_ring *ring, int vid, uint32_t device,
+	uint16_t number)
+{
+	if (unlikely(ring->device != device || ring->number != number ||
+		++ring->uses > USES_MAX)) {
+		ring->device = device;
+		ring->number = number;
+		ring->uses = 0;
+		look_up(ahead, ring, vid);
+	}
+	return ring->size != 0;
+}
+
+/* The descriptor that heads the chain at a place of the ring; NULL: none that can be. */
+static inline const struct vring_desc *
+head_at(const struct vhost_ring *ring, uint16_t at)
+{
+	const struct vring_desc *desc = ring->desc;
+	const uint16_t index = __atomic_load_n(&ring->avail->ring[at & (ring->size - 1)],
+		__ATOMIC_RELAXED);
+
+	return index < ring->size ? &desc[index] : NULL;
+}
+
+#define PER_LINE(type) (RTE_CACHE_LINE_SIZE / sizeof(type))
+
+/*
+ * Where the buffers are is in the cache of the VM's CPU as well, and to find out is to wait for
+ * it twice. So descriptors are asked for a burst before they are read here, and the list of
+ * them two: some 2 % of a packet of 64 bytes. What is there may be from the last round
+ * still: then for nothing, but for no harm.
+ */
+static void
+fetch_split(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uint16_t next,
 	uint16_t n)
 {
 	const uint16_t mask = (uint16_t)(ring->size - 1); /* the size is a power of two */
-	uint16_t ready, index, i;
+	const struct vring_desc *desc;
+	uint16_t ready, i;
 
-	if (!is_of_vm(ahead, ring->avail, sizeof(*ring->avail) + ring->size * sizeof(uint16_t)) ||
-		!is_of_vm(ahead, ring->desc, ring->size * sizeof(*ring->desc)))
-		return;
 	ready = __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED) - next;
-	n = RTE_MIN(n, ready);
-	for (i = 0; i < n; i++) {
-		index = __atomic_load_n(&ring->avail->ring[(next + i) & mask], __ATOMIC_RELAXED);
-		if (index < ring->size)
-			fetch_buffer(ahead, __atomic_load_n(&ring->desc[index].addr, __ATOMIC_RELAXED));
+	for (i = 0; i < RTE_MIN(n, ready); i++) {
+		desc = head_at(ring, next + i);
+		if (desc != NULL)
+			fetch_buffer(ahead, __atomic_load_n(&desc->addr, __ATOMIC_RELAXED));
 	}
+	if (ready < 3 * n)
+		return;
+	for (i = n; i < 2 * n; i += PER_LINE(*desc)) {
+		desc = head_at(ring, next + i);
+		if (desc != NULL)
+			rte_prefetch0(desc);
+	}
+	rte_prefetch0(&ring->avail->ring[(next + 3 * n - 1) & mask]);
 }
 
 /* Its descriptors may be from the last round still: then for nothing, but for no harm. */
 static void
-fetch_packed(const struct vhost_ahead *ahead, const struct rte_vhost_vring *ring, uint16_t next,
+fetch_packed(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uint16_t next,
 	uint16_t n)
 {
+	const struct vring_packed_desc *desc = ring->desc;
 	uint32_t at = next & INT16_MAX; /* the highest bit is the wrap counter */
 	uint16_t i;
 
-	if (!is_of_vm(ahead, ring->desc_packed, ring->size * sizeof(*ring->desc_packed)))
-		return;
 	for (i = 0; i < n; i++, at++) {
 		if (at >= ring->size)
 			at = 0;
-		fetch_buffer(ahead, __atomic_load_n(&ring->desc_packed[at].addr, __ATOMIC_RELAXED));
+		fetch_buffer(ahead, __atomic_load_n(&desc[at].addr, __ATOMIC_RELAXED));
 	}
 }
 
 void
-vhost_ahead_fetch(const struct vhost_ahead *ahead, int vid, uint16_t ring, uint16_t n)
+vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t number,
+	uint16_t n)
 {
-	struct rte_vhost_vring vring;
+	struct vhost_ring *ring = &ahead->to_vm;
 	uint16_t next, used;
 
-	if (rte_vhost_get_vhost_vring(vid, ring, &vring) < 0 ||
-		rte_vhost_get_vring_base(vid, ring, &next, &used) < 0 || vring.size == 0)
+	if (!know(ahead, ring, vid, device, number) ||
+		rte_vhost_get_vring_base(vid, number, &next, &used) < 0)
 		return;
 	if (ahead->packed)
-		fetch_packed(ahead, &vring, next, n);
+		fetch_packed(ahead, ring, next, n);
 	else
-		fetch_split(ahead, &vring, next, n);
+		fetch_split(ahead, ring, next, n);
+}
+
+void
+vhost_ahead_fetch_index(const struct vhost_ahead *ahead)
+{
+	if (ahead->to_vm.size != 0 && !ahead->packed)
+		rte_prefetch0(&ahead->to_vm.avail->idx);
+}
+
+/* Bits of a packed descriptor's flags. */
+#define AVAILABLE (1 << VRING_PACKED_DESC_F_AVAIL)
+#define USED (1 << VRING_PACKED_DESC_F_USED)
+
+bool
+vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t number,
+	uint16_t next)
+{
+	struct vhost_ring *ring = &ahead->from_vm;
+	const struct vring_packed_desc *desc;
+	const uint32_t at = next & INT16_MAX;
+	const bool wrap = next >> 15;
+	uint16_t flags;
+
+	if (!know(ahead, ring, vid, device, number))
+		return false;
+	if (!ahead->packed)
+		return __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED) == next;
+	if (at >= ring->size)
+		return false;
+	desc = ring->desc;
+	flags = __atomic_load_n(&desc[at].flags, __ATOMIC_RELAXED);
+	return ((flags & AVAILABLE) != 0) != wrap || ((flags & USED) != 0) == wrap;
 }

@@ -133,6 +133,8 @@ vhost_interrupt(struct vmq_backend *backend, bool on)
 		if (rte_vhost_enable_guest_notification(vid, RING_FROM_VM(pair), on) < 0)
 			ret = -EAGAIN; /* it is about to go */
 	}
+	/* A glance could be over before the VM sees that it is to kick: librte_vhost locks. */
+	vhost->was_empty = 0;
 	vhost_gate_leave(&vhost->gate, VHOST_WORKER);
 	return ret;
 }

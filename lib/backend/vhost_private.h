@@ -84,13 +84,26 @@ struct vhost_guard {
 	uint64_t filled, began; /* TSC */
 };
 
-/* vhost_ahead.c. Of the device: vhost-events writes it before the gate opens. */
+/* A ring of a device, where all of it lies in the VM's memory. */
+struct vhost_ring {
+	uint32_t device; /* gate.devices when it was looked up; 0: never */
+	uint16_t number;
+	uint16_t size; /* 0: it is not to be read */
+	uint16_t uses; /* since it was looked up */
+	const void *desc; /* struct vring_desc, or struct vring_packed_desc */
+	const struct vring_avail *avail; /* of a split ring */
+};
+
+/* vhost_ahead.c */
 struct vhost_ahead {
+	/* Of the device: vhost-events writes it before the gate opens. */
 	bool packed;
 	uint32_t n_regions; /* of the VM's memory: where the VM and where we see them */
 	struct vhost_region {
 		uint64_t guest, host, bytes;
 	} regions[8]; /* as many as a VM may have: VHOST_MEMORY_MAX_NREGIONS */
+	/* worker */
+	struct vhost_ring to_vm, from_vm;
 };
 
 struct vhost_backend {
@@ -111,6 +124,8 @@ struct vhost_backend {
 	/* Frames that librte_vhost drops by itself show in the ring's index only. */
 	uint32_t devices; /* gate.devices, when next_index was begun */
 	uint32_t index_known; /* bit n: next_index[n] */
+	uint32_t was_empty; /* bit n: so was that ring when its index was read last */
+	uint16_t glances; /* in a row that found nothing */
 	uint16_t next_index[VMQ_VHOST_PAIRS_MAX];
 	vmq_counter_t malformed;
 	vmq_counter_t failed;
@@ -189,6 +204,7 @@ vhost_of(const struct vmq_backend *backend)
 
 /* vhost_path.c: see vmq_backend_driver.h. Worker. */
 uint16_t vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n);
+void vhost_tx_fetch(struct vmq_backend *backend);
 uint16_t vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
 	struct rte_mbuf **packets, uint16_t n);
 
@@ -332,8 +348,25 @@ bool vhost_guard_ring_is_good(struct vhost_backend *vhost, int vid, uint16_t rin
 /* Learn where a new device's memory is. vhost-events, before the gate opens. */
 void vhost_ahead_learn(struct vhost_ahead *ahead, int vid, bool packed);
 
-/* Ask for what the next burst of n packets to a ring will write. Worker, inside the gate. */
-void vhost_ahead_fetch(const struct vhost_ahead *ahead, int vid, uint16_t ring, uint16_t n);
+/*
+ * Ask for what the next burst of n packets to a ring will write. device: number of this
+ * device of the backend's, from 1 on. Worker, inside the gate.
+ */
+void vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t ring,
+	uint16_t n);
+
+/*
+ * Ask for the index of a split ring, which the VM writes after each burst: librte_vhost reads
+ * it first of all and waits. Nothing is read, so that the worker need not be inside the gate.
+ */
+void vhost_ahead_fetch_index(const struct vhost_ahead *ahead);
+
+/*
+ * Is nothing there for librte_vhost to take from a ring whose next entry has that index? A
+ * wrong answer lasts for USES_MAX looks at most. Worker, inside the gate.
+ */
+bool vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t ring,
+	uint16_t next);
 
 /* Ask for a line to write. Never a fault, wherever it is. */
 static inline void

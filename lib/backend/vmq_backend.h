@@ -142,6 +142,15 @@ typedef uint16_t vmq_backend_tx_fn(struct vmq_backend *backend, struct rte_mbuf 
 vmq_backend_tx_fn *vmq_backend_tx_function(const struct vmq_backend *backend);
 
 /**
+ * A burst will be delivered in some thousands of cycles: ask for memory of the other end's
+ * that delivering waits for. The worker that serves the queue; changes nothing.
+ */
+typedef void vmq_backend_tx_fetch_fn(struct vmq_backend *backend);
+
+/** NULL: the backend gains nothing by it. */
+vmq_backend_tx_fetch_fn *vmq_backend_tx_fetch_function(const struct vmq_backend *backend);
+
+/**
  * Take what the other end has sent. The worker that serves the queue.
  *
  * @param pool

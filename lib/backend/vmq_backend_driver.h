@@ -31,6 +31,8 @@ struct vmq_backend_ops {
 	void (*close)(struct vmq_backend *backend);
 	/** See vmq_backend_tx_burst(); n is never more than VMQ_BURST. */
 	vmq_backend_tx_fn *tx_burst;
+	/** See vmq_backend_tx_fetch_fn. NULL: nothing is gained by it. */
+	vmq_backend_tx_fetch_fn *tx_fetch;
 	/** See vmq_backend_rx_burst(); n is never more than VMQ_BURST. NULL: never receives. */
 	uint16_t (*rx_burst)(struct vmq_backend *backend, struct rte_mempool *pool,
 		struct rte_mbuf **packets, uint16_t n);

@@ -220,7 +220,8 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 		assignment->n_senders + assignment->n_uplinks + assignment->n_hw;
 	struct work *work, *old;
 
-	work = rte_zmalloc_socket("vmq_work", sizeof(*work) + n_pointers * sizeof(void *),
+	work = rte_zmalloc_socket("vmq_work",
+		sizeof(*work) + n_pointers * sizeof(void *) + assignment->n_senders,
 		RTE_CACHE_LINE_SIZE, vmq_datapath_worker_node(dp, worker));
 	if (work == NULL)
 		return -ENOMEM;
@@ -239,6 +240,7 @@ vmq_datapath_assign(struct vmq_datapath *dp, uint16_t worker,
 	work->hw = (struct vmq_dp_hw **)(work->uplinks + work->n_uplinks);
 	copy_list(work->uplinks, assignment->uplinks, work->n_uplinks);
 	copy_list(work->hw, assignment->hw, work->n_hw);
+	work->pass = (uint8_t *)(work->hw + work->n_hw);
 	old = atomic_exchange_explicit(&dp->workers[worker].work, work, memory_order_acq_rel);
 	if (old != NULL)
 		garbage_add(dp, destroy_work, old);

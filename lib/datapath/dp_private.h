@@ -93,7 +93,7 @@ struct vmq_dp_hw {
 	vmq_counter_t stale;
 } __rte_cache_aligned;
 
-/* A worker's list of work: immutable once published. */
+/* A worker's list of work: immutable once published, but for what is the worker's own. */
 struct work {
 	uint16_t n_sources;
 	uint16_t n_queues;
@@ -105,6 +105,11 @@ struct work {
 	struct vmq_dp_queue **senders;
 	struct vmq_dp_uplink **uplinks;
 	struct vmq_dp_hw **hw;
+	/*
+	 * worker: for each of senders the turns that it is passed over still. Together in few
+	 * cache lines, since a busy worker looks at all of them in each turn.
+	 */
+	uint8_t *pass;
 };
 
 /*
@@ -279,11 +284,23 @@ uint16_t queue_serve(struct vmq_dp_queue *queue);
 /*
  * Take what the VMs of queues have sent, a bounded amount of each, check it, and deliver it
  * to other queues and to the wire. While the worker is busy receiving, a VM that sends
- * nothing is not asked in each turn. Returns how many packets were taken. Called by the
- * serving worker.
+ * nothing is not asked in each turn: pass has a number for each queue, which are the worker's
+ * to keep. Returns how many packets were taken. Called by the serving worker.
  */
-uint32_t queues_transmit(struct vmq_dp_queue *const *queues, uint16_t n, bool busy,
+uint32_t queues_transmit(struct vmq_dp_queue *const *queues, uint8_t *pass, uint16_t n, bool busy,
 	struct worker *worker);
+
+/*
+ * A burst for the queue is likely to be delivered soon: have the memory come that it will
+ * touch. Any worker; only the serving one may call the backend.
+ */
+static inline void
+queue_fetch(struct vmq_dp_queue *queue, const struct worker *worker)
+{
+	if (queue->tx_fetch != NULL && queue->source_worker == worker->number &&
+		queue_is_served_by(queue, VMQ_SERVE_SOURCE))
+		queue->tx_fetch(queue->backend);
+}
 
 /* Throw away what a queue has taken and not delivered yet, counted as stopped. */
 void sender_discard(struct sender *sender);

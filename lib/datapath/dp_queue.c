@@ -119,6 +119,7 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 	queue->id = params->id;
 	queue->backend = params->backend;
 	queue->tx_burst = vmq_backend_tx_function(params->backend);
+	queue->tx_fetch = vmq_backend_tx_fetch_function(params->backend);
 	queue->backend_holds = vmq_backend_holds(params->backend);
 	atomic_store(&queue->pool, params->pool);
 	atomic_store(&queue->receiver, params->receiver);

@@ -82,6 +82,7 @@ struct vmq_dp_queue {
 	 * looks at is in this cache line: with many queues each line of a queue is a miss.
 	 */
 	vmq_backend_tx_fn *tx_burst; /* the backend's */
+	vmq_backend_tx_fetch_fn *tx_fetch; /* the backend's; NULL: none */
 	struct vmq_backend *backend;
 	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; workers: ro. NULL: nobody looks on. */
 	_Atomic(struct rate *) to_vm; /* control: wo; serving worker: ro. NULL: no limit. */
@@ -153,7 +154,6 @@ struct sender {
 
 	struct rte_epoll_event event; /* of its backend's interrupts */
 	uint8_t quiet; /* turns to pass over when it has nothing again */
-	uint8_t pass; /* turns still to pass over */
 
 	uint16_t n_head; /* checked, and not delivered yet */
 	uint16_t first_head;

@@ -70,6 +70,9 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	source->gather_polls = 0;
 }
 
+/* So many packets are gathered, and delivery is not far: a quarter of a burst. */
+#define NEARLY_FULL (VMQ_BURST * 3 / 4)
+
 /* Put a packet to those of its queue; a full burst goes out at once. */
 static __rte_always_inline void
 put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
@@ -80,6 +83,8 @@ put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
 	if (m == 0)
 		source->dirty[source->n_dirty++] = index;
 	view->gathered[index][m++] = packet;
+	if (unlikely(m == NEARLY_FULL))
+		queue_fetch(view->queues[index], worker);
 	if (m == VMQ_BURST) {
 		deliver(view, index, view->gathered[index], m, worker);
 		m = 0;

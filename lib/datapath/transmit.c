@@ -401,28 +401,23 @@ queue_transmit(struct vmq_dp_queue *queue, struct worker *worker)
 		send_waiting(sender, worker);
 	sender->quiet = n > 0 || sender->n_head > 0 || sender->n_wire > 0 ? 0
 		: RTE_MIN(2 * sender->quiet + 1, QUIET_TURNS_MAX);
-	sender->pass = sender->quiet;
 	return n;
 }
 
-/* Its VM has sent nothing of late, and it is not its turn to be asked. */
-static inline bool
-is_passed_over(struct sender *sender)
-{
-	if (sender->pass == 0)
-		return false;
-	sender->pass--;
-	return true;
-}
-
 uint32_t
-queues_transmit(struct vmq_dp_queue *const *queues, uint16_t n, bool busy, struct worker *worker)
+queues_transmit(struct vmq_dp_queue *const *queues, uint8_t *pass, uint16_t n, bool busy,
+	struct worker *worker)
 {
 	uint32_t sent = 0;
 	uint16_t i;
 
-	for (i = 0; i < n; i++)
-		if (!busy || !is_passed_over(queues[i]->sender))
-			sent += queue_transmit(queues[i], worker);
+	for (i = 0; i < n; i++) {
+		if (busy && pass[i] > 0) {
+			pass[i]--;
+			continue;
+		}
+		sent += queue_transmit(queues[i], worker);
+		pass[i] = queues[i]->sender->quiet;
+	}
 	return sent;
 }

@@ -64,7 +64,8 @@ turn(struct worker *worker, const struct work *work)
 	for (i = 0; i < work->n_queues; i++)
 		if (queue_is_served_by(work->queues[i], VMQ_SERVE_OTHER))
 			served += queue_serve(work->queues[i]);
-	served += queues_transmit(work->senders, work->n_senders, received > 0, worker);
+	served += queues_transmit(work->senders, work->pass, work->n_senders, received > 0,
+		worker);
 	for (i = 0; i < work->n_uplinks; i++)
 		uplink_clean(work->uplinks[i], worker);
 	if (unlikely(atomic_load_explicit(&worker->rung, memory_order_relaxed) != NULL))

@@ -131,10 +131,10 @@ put_packed(size_t desc)
 static void
 ask(bool packed, uint16_t n)
 {
-	struct vhost_ahead ahead;
+	struct vhost_ahead ahead = {0};
 
 	vhost_ahead_learn(&ahead, 0, packed);
-	vhost_ahead_fetch(&ahead, 0, 0, n);
+	vhost_ahead_fetch(&ahead, 0, 1, 0, n);
 }
 
 /* Both lines of the buffer at this offset of the VM's memory were the next asked for. */
@@ -330,6 +330,111 @@ without_a_ring_or_memory_nothing_is_asked_for(void **state)
 	assert_int_equal(n_asked, 0);
 }
 
+/* Nothing is there when librte_vhost would find nothing: by the index, or by the flags. */
+static void
+an_empty_split_ring_is_told_from_one_with_an_entry(void **state)
+{
+	struct vhost_ahead ahead = {0};
+
+	(void)state;
+	put_split(0, 1024);
+	vhost_ahead_learn(&ahead, 0, false);
+	vring.avail->idx = UINT16_MAX;
+	assert_true(vhost_ahead_is_empty(&ahead, 0, 1, 1, UINT16_MAX));
+	vring.avail->idx = 0;
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 1, 1, UINT16_MAX));
+	assert_true(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
+	vring.avail->idx = 40000; /* one that jumped: librte_vhost is to see it */
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
+}
+
+static void
+an_empty_packed_ring_is_told_from_one_with_an_entry(void **state)
+{
+	static const struct {
+		uint16_t flags, wrap;
+		bool empty;
+	} cases[] = {
+		{0, 1, true}, {AVAILABLE, 1, false}, {AVAILABLE | USED, 1, true}, {USED, 1, true},
+		{0, 0, true}, {USED, 0, false}, {AVAILABLE | USED, 0, true}, {AVAILABLE, 0, true},
+	};
+	struct vhost_ahead ahead = {0};
+	unsigned int i;
+
+	(void)state;
+	put_packed(0);
+	vhost_ahead_learn(&ahead, 0, true);
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		vring.desc_packed[3].flags = cases[i].flags;
+		assert_int_equal(vhost_ahead_is_empty(&ahead, 0, 1, 1,
+			(uint16_t)(3 | cases[i].wrap << 15)), cases[i].empty);
+	}
+	/* A place that the ring does not have: for librte_vhost to judge. */
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 1, 1, SIZE));
+}
+
+static void
+a_ring_that_is_not_the_vms_is_never_taken_for_an_empty_one(void **state)
+{
+	struct vhost_ahead ahead = {0};
+
+	(void)state;
+	put_split(0, MEMORY_BYTES); /* its index is a fault */
+	vhost_ahead_learn(&ahead, 0, false);
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
+	has_ring = false;
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 2, 1, 0));
+	vhost_ahead_fetch_index(&ahead);
+}
+
+/* Another device, another ring, and the same one after some time are looked up anew. */
+static void
+a_ring_that_has_moved_is_found_soon(void **state)
+{
+	struct vhost_ahead ahead = {0};
+	unsigned int looks = 0;
+
+	(void)state;
+	put_split(0, 1024);
+	vhost_ahead_learn(&ahead, 0, false);
+	assert_true(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
+	put_split(0, 2048);
+	vring.avail->idx = 1;
+	assert_true(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 2, 1, 0));
+
+	put_split(0, 1024);
+	assert_false(vhost_ahead_is_empty(&ahead, 0, 2, 1, 0));
+	assert_true(vhost_ahead_is_empty(&ahead, 0, 2, 3, 0));
+
+	put_split(0, 2048);
+	while (vhost_ahead_is_empty(&ahead, 0, 2, 3, 0))
+		assert_true(++looks <= USES_MAX);
+}
+
+/* The descriptors of the burst behind the next one come from where the VM has put them. */
+static void
+what_is_asked_for_two_bursts_ahead_is_read_nowhere_outside(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	vring.size = 256;
+	vring.desc = (struct vring_desc *)memory;
+	vring.avail = (struct vring_avail *)(memory + MEMORY_BYTES - sizeof(*vring.avail) -
+		vring.size * sizeof(uint16_t));
+	for (i = 0; i < vring.size; i++)
+		vring.avail->ring[i] = i % 2 == 0 ? 0 : (uint16_t)(UINT16_MAX - i);
+	vring.desc[0].addr = GUEST;
+	for (i = 0; i <= UINT16_MAX; i += 251) {
+		n_asked = 0;
+		next_index = (uint16_t)i;
+		vring.avail->idx = (uint16_t)(next_index + vring.size);
+		ask(false, VMQ_BURST);
+		assert_int_equal(n_asked, VMQ_BURST / 2 * LINES);
+	}
+}
+
 static void
 no_more_regions_are_learnt_than_there_is_room_for(void **state)
 {
@@ -356,6 +461,11 @@ main(void)
 		ahead_test(a_packed_ring_whose_place_is_behind_its_end_is_read_from_its_begin),
 		ahead_test(a_ring_across_two_regions_is_left_alone_and_a_buffer_is_found_in_each),
 		ahead_test(without_a_ring_or_memory_nothing_is_asked_for),
+		ahead_test(an_empty_split_ring_is_told_from_one_with_an_entry),
+		ahead_test(an_empty_packed_ring_is_told_from_one_with_an_entry),
+		ahead_test(a_ring_that_is_not_the_vms_is_never_taken_for_an_empty_one),
+		ahead_test(a_ring_that_has_moved_is_found_soon),
+		ahead_test(what_is_asked_for_two_bursts_ahead_is_read_nowhere_outside),
 		ahead_test(no_more_regions_are_learnt_than_there_is_room_for),
 	};
 
