@@ -145,7 +145,9 @@ def test_vms_are_counted_by_the_vms(tmp_path, testpmd, memory):
     check_figures(result)
     assert result["n"] == [1, 2] and result["ovs_mpps"] == [None, None]
     assert all(value > 0 for value in result["mpps"])
+    assert result["figures"][-1]["name"] == "vmqd, 2 VMs / 1 VMs"
     assert list((tmp_path / "plots").glob("vms-64-*.png"))
+    assert "each once" in bench("vms", "--n", "2,2", status=2).stderr
 
 
 def test_what_others_keep_while_a_vm_reads_nothing_is_measured(tmp_path, testpmd, memory):

@@ -209,26 +209,30 @@ def interleave(screen, runs, sides):
     Run every side once to warm up, the first one twice against itself (A/A: what chance
     alone makes of a ratio), and then all in turn.
 
-    @param sides  {name: function that returns one value}
+    @param sides  {name: function that returns one value}; a name is text, or a tuple of it
+                  and a number of VMs
     @return (A/A Figure, {name: values})
     """
+    def text(name):
+        return name if isinstance(name, str) else f"{name[0]}, {name[1]} VMs"
+
     first = next(iter(sides))
     screen.expect(len(sides) + 2 * runs + runs * len(sides))
     for name, side in sides.items():
-        screen.step(f"warming up: {name}")
+        screen.step(f"warming up: {text(name)}")
         side()
     same = ([], [])
     for _ in range(runs):
         for values in same:
-            screen.step(f"{first} against itself")
+            screen.step(f"{text(first)} against itself")
             values.append(sides[first]())
     values = {name: [] for name in sides}
     for _ in range(runs):
         for name, side in sides.items():
-            screen.step(name)
+            screen.step(text(name))
             values[name].append(side())
-    return RatioFigure(f"{first} / {first}", Figure("", "", same[0]), Figure("", "", same[1])), \
-        values
+    return RatioFigure(f"{text(first)} / {text(first)}", Figure("", "", same[0]),
+                       Figure("", "", same[1])), values
 
 
 def write_result(args, result):

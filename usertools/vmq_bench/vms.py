@@ -7,6 +7,9 @@ frames over the VMs, each with a MAC and a VLAN. The VMs are ports of a dpdk-tes
 net_virtio_user on the other core, which receives and frees; what it received counts,
 not what the switch says it sent. Needs hugepages.
 
+The runs of all numbers of VMs take turns, so that these can be compared too, on a machine
+whose speed changes from minute to minute.
+
 With --stopped: what the others keep of their rate, at full load, while the last one of
 the VMs is connected and reads nothing.
 """
@@ -47,8 +50,8 @@ def add_arguments(parser):
 
 
 def check_arguments(parser, args):
-    if not all(1 <= n <= VMS_MAX for n in args.n):
-        parser.error(f"--n: 1 to {VMS_MAX}")
+    if not all(1 <= n <= VMS_MAX for n in args.n) or len(set(args.n)) < len(args.n):
+        parser.error(f"--n: 1 to {VMS_MAX}, each once")
     if not 64 <= args.size <= 1518:
         parser.error("--size: 64 to 1518")
     if args.seconds < 0.5:
@@ -133,6 +136,8 @@ class Point:
     """N VMs, and the programs that are measured with them."""
 
     def __init__(self, args, folder, cores, prefix, n):
+        folder = folder / f"vms{n}"
+        folder.mkdir()
         self.args, self.folder, self.cores, self.prefix, self.n = args, folder, cores, prefix, n
         source = folder / "source.pcap"
         common.make_traffic(source, n, FRAMES, args.size)
@@ -167,28 +172,38 @@ class Point:
             return guests.measure(self.args.seconds)
 
     def sides(self):
-        sides = {"vmqd": self.run_vmqd}
+        sides = {("vmqd", self.n): self.run_vmqd}
         if not self.args.no_ovs and ovs.missing() is None:
-            sides["Open vSwitch"] = self.run_ovs
+            sides["Open vSwitch", self.n] = self.run_ovs
         return sides
 
 
-def measure(point, screen, n, args):
-    same, values = common.interleave(screen, args.runs, point.sides())
-    gbits = n_bits(args.size)
-    ours = Figure("vmqd", "Mpps", values["vmqd"])
+def tell(point, screen, values, same, args):
+    """Prints the figures of one number of VMs, and returns them."""
+    n = point.n
+    ours = Figure("vmqd", "Mpps", values["vmqd", n])
     figures = [ours]
-    if "Open vSwitch" in values:
-        theirs = Figure("Open vSwitch", "Mpps", values["Open vSwitch"])
+    if ("Open vSwitch", n) in values:
+        theirs = Figure("Open vSwitch", "Mpps", values["Open vSwitch", n])
         figures += [theirs, common.ratio("vmqd / Open vSwitch", ours, theirs)]
-    screen.say(f"-- {n} VMs, {args.size} byte frames: {ours.median * gbits:.2f} Gbit/s")
+    screen.say(f"-- {n} VMs, {args.size} byte frames: {ours.median * n_bits(args.size):.2f} Gbit/s")
     for figure in figures:
         screen.say(figure.text())
-    screen.say(same.text() + ": what chance alone makes of a ratio")
     for figure in figures:
         figure.name += f" at {n} vms"
     return {"vms": n, "ratio_same": round(same.median, 4),
             "figures": [figure.result() for figure in figures]}
+
+
+def compare(points, screen, values):
+    """Figures of what more VMs get together, through what the fewest do."""
+    least, *more = sorted(point.n for point in points)
+    figures = [common.ratio(f"vmqd, {n} VMs / {least} VMs",
+                            *(Figure("", "Mpps", values["vmqd", one]) for one in (n, least)))
+               for n in more]
+    for figure in figures:
+        screen.say(figure.text())
+    return [figure.result() for figure in figures]
 
 
 def run_stopped(args, screen, machine):
@@ -239,15 +254,18 @@ def run(args):
     if args.stopped:
         run_stopped(args, screen, machine)
         return
-    points, programs = [], {}
+    programs = {}
     with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
             common.runtime(common.prefix()) as prefix:
-        for n in args.n:
-            point = Point(args, pathlib.Path(folder), cores, prefix, n)
-            points.append(measure(point, screen, n, args))
-            programs.update(vmqd=point.vmqd.version())
-            if point.ovs_version is not None:
-                programs["ovs"] = point.ovs_version
+        measured = [Point(args, pathlib.Path(folder), cores, prefix, n) for n in args.n]
+        same, values = common.interleave(screen, args.runs, {
+            side: run for point in measured for side, run in point.sides().items()})
+        programs["vmqd"] = measured[0].vmqd.version()
+        if measured[0].ovs_version is not None:
+            programs["ovs"] = measured[0].ovs_version
+    points = [tell(point, screen, values, same, args) for point in measured]
+    compared = compare(measured, screen, values)
+    screen.say(same.text() + ": what chance alone makes of a ratio")
     mpps = column(points, 0)
     common.write_result(args, {
         "bench": "vms", "frame_bytes": args.size, "runs": args.runs, "seconds": args.seconds,
@@ -255,5 +273,5 @@ def run(args):
         "ratio_ovs": column(points, 2),
         "gbits": [round(one * n_bits(args.size), 4) for one in mpps],
         "curve": {"over": "vms", "points": points},
-        "figures": [figure for point in points for figure in point["figures"]],
+        "figures": [figure for point in points for figure in point["figures"]] + compared,
         "machine": machine, "versions": common.versions(**programs)})
