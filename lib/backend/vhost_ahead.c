@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 #include <rte_prefetch.h>
@@ -23,13 +24,19 @@
 /* A frame of 64 bytes behind a virtio-net header of 12 reaches into a second line. */
 #define LINES 2
 
+#define FEATURE(n) (UINT64_C(1) << (n))
+
 void
-vhost_ahead_learn(struct vhost_ahead *ahead, int vid, bool packed)
+vhost_ahead_learn(struct vhost_ahead *ahead, int vid, uint64_t features)
 {
 	struct rte_vhost_memory *memory = NULL;
 	uint32_t i;
 
-	ahead->packed = packed;
+	ahead->packed = features & FEATURE(VIRTIO_F_RING_PACKED);
+	/* As librte_vhost sets its vhost_hlen. */
+	ahead->header_bytes = features &
+		(FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_F_VERSION_1))
+		? sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
 	ahead->n_regions = 0;
 	/* Without it nothing is asked for ahead: slower, and as right. */
 	if (rte_vhost_get_mem_table(vid, &memory) < 0 || memory == NULL)
@@ -70,19 +77,41 @@ is_of_vm(const struct vhost_ahead *ahead, const void *start, size_t bytes)
 	return false;
 }
 
-static inline void
-fetch_buffer(const struct vhost_ahead *ahead, uint64_t guest)
+void *
+vhost_ahead_address(const struct vhost_ahead *ahead, uint64_t guest, uint64_t bytes)
 {
-	const char *line = (const char *)host_address(ahead, guest);
-	unsigned int i;
+	const struct vhost_region *region = ahead->regions;
+	uint32_t i;
 
-	for (i = 0; line != NULL && i < LINES; i++)
-		vhost_fetch(line + i * RTE_CACHE_LINE_SIZE);
+	for (i = 0; i < ahead->n_regions; i++, region++)
+		if (guest - region->guest < region->bytes)
+			return bytes <= region->bytes - (guest - region->guest)
+				? (void *)(uintptr_t)(guest - region->guest + region->host) : NULL;
+	return NULL;
 }
 
 /*
- * Uses after which a ring is looked up anew: the VM may have set it anew, which is nobody's
- * business here: the old place is still in its memory, and no worse a guess.
+ * A header that is alone in its line, as DPDK's drivers have it, is to be read only: as a rule
+ * it says already what it should, and both CPUs keep the line.
+ */
+static inline void
+fetch_buffer(const struct vhost_ahead *ahead, uint64_t guest)
+{
+	const uintptr_t address = host_address(ahead, guest);
+	const char *line = (const char *)address;
+
+	if (line == NULL)
+		return;
+	if ((address + ahead->header_bytes) % RTE_CACHE_LINE_SIZE == 0)
+		rte_prefetch0(line);
+	else
+		vhost_fetch(line);
+	vhost_fetch(line + RTE_CACHE_LINE_SIZE);
+}
+
+/*
+ * Uses after which a ring is looked up anew all the same. Whatever has become of it, the old
+ * place still is in the VM's memory.
  */
 #define USES_MAX 64
 
@@ -96,22 +125,24 @@ look_up(const struct vhost_ahead *ahead, struct vhost_ring *ring, int vid)
 		return;
 	ring->desc = vring.desc;
 	ring->avail = vring.avail;
+	ring->used = vring.used;
 	if (!is_of_vm(ahead, vring.desc, vring.size * sizeof(*vring.desc)))
 		return;
-	if (!ahead->packed && !is_of_vm(ahead, vring.avail,
-			sizeof(*vring.avail) + vring.size * sizeof(vring.avail->ring[0])))
+	if (!ahead->packed && (!is_of_vm(ahead, vring.avail,
+			sizeof(*vring.avail) + vring.size * sizeof(vring.avail->ring[0])) ||
+		!is_of_vm(ahead, vring.used,
+			sizeof(*vring.used) + vring.size * sizeof(vring.used->ring[0]))))
 		return;
 	ring->size = vring.size;
 }
 
-/* The ring as it was looked up not long ago. Returns whether it may be read. */
-static inline bool
-know(const struct vhost_ahead *ahead, struct vhost_ring *ring, int vid, uint32_t device,
+bool
+vhost_ahead_know(const struct vhost_ahead *ahead, struct vhost_ring *ring, int vid, uint32_t epoch,
 	uint16_t number)
 {
-	if (unlikely(ring->device != device || ring->number != number ||
+	if (unlikely(ring->epoch != epoch || ring->number != number ||
 		++ring->uses > USES_MAX)) {
-		ring->device = device;
+		ring->epoch = epoch;
 		ring->number = number;
 		ring->uses = 0;
 		look_up(ahead, ring, vid);
@@ -179,13 +210,13 @@ fetch_packed(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uin
 }
 
 void
-vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t number,
+vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t number,
 	uint16_t n)
 {
 	struct vhost_ring *ring = &ahead->to_vm;
 	uint16_t next, used;
 
-	if (!know(ahead, ring, vid, device, number) ||
+	if (!vhost_ahead_know(ahead, ring, vid, epoch, number) ||
 		rte_vhost_get_vring_base(vid, number, &next, &used) < 0)
 		return;
 	if (ahead->packed)
@@ -206,7 +237,7 @@ vhost_ahead_fetch_index(const struct vhost_ahead *ahead)
 #define USED (1 << VRING_PACKED_DESC_F_USED)
 
 bool
-vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t number,
+vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t number,
 	uint16_t next)
 {
 	struct vhost_ring *ring = &ahead->from_vm;
@@ -215,7 +246,7 @@ vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t device, uint16
 	const bool wrap = next >> 15;
 	uint16_t flags;
 
-	if (!know(ahead, ring, vid, device, number))
+	if (!vhost_ahead_know(ahead, ring, vid, epoch, number))
 		return false;
 	if (!ahead->packed)
 		return __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED) == next;

@@ -175,6 +175,11 @@ check_ring_message(struct vhost_backend *vhost, int vid, struct message *m)
 		if (rte_vhost_get_vring_base(vid, (uint16_t)index, &base, &used) == 0)
 			m->payload.ring.number = base;
 		break;
+	case SET_VRING_ENABLE:
+		/* Before the answer: vring_state_changed() comes after it. */
+		if (index % 2 == 0 && m->payload.ring.number == 0)
+			atomic_fetch_and(&vhost->gate.to_vm, ~(UINT32_C(1) << (index / 2)));
+		break;
 	case GET_VRING_BASE:
 		guard->sized &= ~bit;
 		guard->addressed &= ~bit;
@@ -267,6 +272,7 @@ before(int vid, void *message)
 	vhost_moat_message(false, false, false);
 	if (vhost == NULL)
 		return RTE_VHOST_MSG_RESULT_ERR;
+	vhost_shortcut_shut(vhost);
 	guard = &vhost->guard;
 	guard->began = rte_get_tsc_cycles();
 	fill_budgets(guard, guard->began);
@@ -311,6 +317,7 @@ after(int vid, void *message)
 		vhost->guard.memory_pending = false;
 	if (mapped)
 		learn_memory(vhost, vid);
+	vhost_shortcut_open(vhost);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 

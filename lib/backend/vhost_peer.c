@@ -361,7 +361,9 @@ new_device(int vid)
 	atomic_store(&vhost->gate.split, !packed);
 	atomic_fetch_add(&vhost->gate.devices, 1);
 	atomic_store(&vhost->gate.max_frame, max_frame(vid, mergeable));
-	vhost_ahead_learn(&vhost->ahead, vid, packed);
+	vhost_ahead_learn(&vhost->ahead, vid, features);
+	vhost_shortcut_learn(vhost, features);
+	vhost_shortcut_open(vhost);
 	/* Workers poll; one that waits says so. */
 	for (pair = 0; pair < vhost->pairs; pair++) {
 		rte_vhost_enable_guest_notification(vid, RING_TO_VM(pair), 0);

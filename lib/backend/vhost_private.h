@@ -42,6 +42,7 @@
 enum vhost_visitor {
 	VHOST_WORKER, /* who delivers and receives; may change, one at a time */
 	VHOST_WATCH, /* the connector, when it looks after the rings */
+	VHOST_SHORTCUT, /* the worker, when it goes without librte_vhost's locks */
 	VHOST_VISITORS,
 };
 
@@ -52,10 +53,13 @@ struct vhost_gate {
 	_Atomic uint32_t max_frame; /* in bytes: what the VM's driver can take */
 	_Atomic bool split; /* rings whose index counts frames */
 	_Atomic uint32_t devices; /* that there have been */
-	/* Each writes its own. */
-	struct {
+	/* vhost_shortcut.c. vhost-events: wo; worker: ro */
+	_Atomic bool shortcut; /* the rings towards the VM may be written without librte_vhost */
+	_Atomic uint32_t epoch; /* changes with each message: what was known of rings is old */
+	/* Each writes its own; all of them but the watch, which is rare, are the worker's. */
+	struct vhost_visit {
 		_Atomic bool inside;
-	} __rte_cache_aligned visitors[VHOST_VISITORS];
+	} visitors[VHOST_VISITORS] __rte_cache_aligned;
 };
 
 /*
@@ -86,18 +90,20 @@ struct vhost_guard {
 
 /* A ring of a device, where all of it lies in the VM's memory. */
 struct vhost_ring {
-	uint32_t device; /* gate.devices when it was looked up; 0: never */
+	uint32_t epoch; /* gate.epoch when it was looked up; 0: never */
 	uint16_t number;
 	uint16_t size; /* 0: it is not to be read */
 	uint16_t uses; /* since it was looked up */
 	const void *desc; /* struct vring_desc, or struct vring_packed_desc */
-	const struct vring_avail *avail; /* of a split ring */
+	const struct vring_avail *avail; /* of a split ring, as used */
+	struct vring_used *used;
 };
 
 /* vhost_ahead.c */
 struct vhost_ahead {
 	/* Of the device: vhost-events writes it before the gate opens. */
 	bool packed;
+	uint16_t header_bytes; /* of virtio-net, before a frame */
 	uint32_t n_regions; /* of the VM's memory: where the VM and where we see them */
 	struct vhost_region {
 		uint64_t guest, host, bytes;
@@ -132,8 +138,18 @@ struct vhost_backend {
 	vmq_counter_t disconnected; /* packets while nobody was there */
 	vmq_counter_t disconnected_bytes;
 	vmq_counter_t ring_full;
+	uint16_t whole_bursts; /* since the ring was full */
+	uint16_t full_doublings; /* of the pause when it is */
 
 	struct vhost_ahead ahead;
+	struct {
+		/* vhost-events, before the gate opens */
+		bool possible; /* split rings */
+		bool event_index; /* the VM says at which index it wants to be told */
+		/* worker: packets have come into that ring, and it was not looked if the VM waits */
+		bool to_tell;
+		uint16_t to_tell_ring;
+	} shortcut;
 
 	/* Settings: control, before anybody else sees them. */
 	char *socket __rte_cache_aligned;
@@ -216,18 +232,24 @@ uint16_t vhost_rx_burst(struct vmq_backend *backend, struct rte_mempool *pool,
  */
 extern bool vhost_gate_is_light;
 
+/* Say so before it is looked whether one may be: a store, then a load of something else. */
+static inline void
+vhost_gate_say_inside(struct vhost_gate *gate, enum vhost_visitor visitor)
+{
+	atomic_store_explicit(&gate->visitors[visitor].inside, true, memory_order_relaxed);
+	if (likely(vhost_gate_is_light))
+		atomic_signal_fence(memory_order_seq_cst);
+	else
+		atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* Go in. Returns the device, or VHOST_NOBODY and the visitor is out again. */
 static inline int
 vhost_gate_enter(struct vhost_gate *gate, enum vhost_visitor visitor)
 {
 	int vid;
 
-	/* A store, then a load of something else. */
-	atomic_store_explicit(&gate->visitors[visitor].inside, true, memory_order_relaxed);
-	if (likely(vhost_gate_is_light))
-		atomic_signal_fence(memory_order_seq_cst);
-	else
-		atomic_thread_fence(memory_order_seq_cst);
+	vhost_gate_say_inside(gate, visitor);
 	vid = atomic_load_explicit(&gate->vid, memory_order_acquire);
 	if (unlikely(vid == VHOST_NOBODY))
 		atomic_store_explicit(&gate->visitors[visitor].inside, false,
@@ -246,6 +268,12 @@ void vhost_gate_prepare(void);
 
 /* Let nobody in, and wait until all are out: the time of one burst. */
 void vhost_gate_shut(struct vhost_gate *gate);
+
+/*
+ * The same for one visitor: after a store of what it looks at when it has said that it is
+ * inside.
+ */
+void vhost_gate_wait(struct vhost_gate *gate, enum vhost_visitor visitor);
 
 /* vhost_bell.c: what wakes a worker that waits for a VM. */
 int vhost_bell_open(struct vhost_backend *vhost, struct vmq_error *err);
@@ -345,14 +373,29 @@ bool vhost_guard_ring_is_good(struct vhost_backend *vhost, int vid, uint16_t rin
 
 /* vhost_ahead.c */
 
-/* Learn where a new device's memory is. vhost-events, before the gate opens. */
-void vhost_ahead_learn(struct vhost_ahead *ahead, int vid, bool packed);
+/*
+ * Learn where the memory of a new device is, and what follows from its features. vhost-events,
+ * before the gate opens.
+ */
+void vhost_ahead_learn(struct vhost_ahead *ahead, int vid, uint64_t features);
 
 /*
- * Ask for what the next burst of n packets to a ring will write. device: number of this
- * device of the backend's, from 1 on. Worker, inside the gate.
+ * A ring as it was looked up not long ago, and in this epoch, which begins with 1. Returns
+ * whether it may be used: all of it lies in the VM's memory. Worker, inside the gate.
  */
-void vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t ring,
+bool vhost_ahead_know(const struct vhost_ahead *ahead, struct vhost_ring *ring, int vid,
+	uint32_t epoch, uint16_t number);
+
+/*
+ * Where we see bytes of the VM's memory; NULL if they are not all of one region. Worker,
+ * inside the gate.
+ */
+void *vhost_ahead_address(const struct vhost_ahead *ahead, uint64_t guest, uint64_t bytes);
+
+/*
+ * Ask for what the next burst of n packets to a ring will write. Worker, inside the gate.
+ */
+void vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t ring,
 	uint16_t n);
 
 /*
@@ -365,10 +408,33 @@ void vhost_ahead_fetch_index(const struct vhost_ahead *ahead);
  * Is nothing there for librte_vhost to take from a ring whose next entry has that index? A
  * wrong answer lasts for USES_MAX looks at most. Worker, inside the gate.
  */
-bool vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t device, uint16_t ring,
+bool vhost_ahead_is_empty(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t ring,
 	uint16_t next);
 
-/* Ask for a line to write. Never a fault, wherever it is. */
+/* vhost_shortcut.c */
+
+/* A device is there, with these features. vhost-events, before the gate opens. */
+void vhost_shortcut_learn(struct vhost_backend *vhost, uint64_t features);
+
+/*
+ * Around each message of the VM's side, which may change what a ring is: let the worker into
+ * librte_vhost only, and wait for it: a burst at most. vhost-events; librte_vhost holds the
+ * rings' locks, which the worker does not wait for there.
+ */
+void vhost_shortcut_shut(struct vhost_backend *vhost);
+void vhost_shortcut_open(struct vhost_backend *vhost);
+
+/*
+ * Put packets into a split ring as librte_vhost would. Returns how many, from the first on;
+ * full: is the ring full then? Else the others are for librte_vhost. Worker, inside the gate.
+ */
+uint16_t vhost_shortcut_burst(struct vhost_backend *vhost, int vid, uint16_t ring,
+	struct rte_mbuf *const *packets, uint16_t n, bool *full);
+
+/* Tell the VM of packets, if it waits and was not told. Worker, inside the gate. */
+void vhost_shortcut_tell(struct vhost_backend *vhost, int vid);
+
+/* Ask for a line to write. Never a fault, wherever it is; nor is it to ask for one to read. */
 static inline void
 vhost_fetch(const char *line)
 {

@@ -119,6 +119,7 @@ put_split(size_t desc, size_t avail)
 	vring.size = SIZE;
 	vring.desc = (struct vring_desc *)(memory + desc);
 	vring.avail = (struct vring_avail *)(memory + avail);
+	vring.used = (struct vring_used *)(memory + MEMORY_BYTES / 2);
 }
 
 static void
@@ -133,7 +134,7 @@ ask(bool packed, uint16_t n)
 {
 	struct vhost_ahead ahead = {0};
 
-	vhost_ahead_learn(&ahead, 0, packed);
+	vhost_ahead_learn(&ahead, 0, packed ? FEATURE(VIRTIO_F_RING_PACKED) : 0);
 	vhost_ahead_fetch(&ahead, 0, 1, 0, n);
 }
 
@@ -313,6 +314,36 @@ a_ring_across_two_regions_is_left_alone_and_a_buffer_is_found_in_each(void **sta
 	assert_int_equal(n_asked, at);
 }
 
+/* A header that has its line to itself is not taken from the VM's CPU. */
+static void
+a_line_with_nothing_but_a_header_is_not_asked_for_to_write(void **state)
+{
+	static const struct {
+		uint64_t features;
+		size_t header;
+	} cases[] = {
+		{0, sizeof(struct virtio_net_hdr)},
+		{FEATURE(VIRTIO_F_VERSION_1), sizeof(struct virtio_net_hdr_mrg_rxbuf)},
+		{FEATURE(VIRTIO_NET_F_MRG_RXBUF), sizeof(struct virtio_net_hdr_mrg_rxbuf)},
+	};
+	struct vhost_ahead ahead;
+	unsigned int i, j;
+
+	(void)state;
+	put_split(0, 1024);
+	vring.avail->idx = 1;
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		memset(&ahead, 0, sizeof(ahead));
+		vhost_ahead_learn(&ahead, 0, cases[i].features);
+		for (j = 0; j < RTE_CACHE_LINE_SIZE; j++) {
+			vring.desc[0].addr = GUEST + 8192 + j;
+			n_asked = 0;
+			vhost_ahead_fetch(&ahead, 0, 1, 0, 1);
+			assert_int_equal(n_asked, j + cases[i].header == RTE_CACHE_LINE_SIZE ? 1 : 2);
+		}
+	}
+}
+
 static void
 without_a_ring_or_memory_nothing_is_asked_for(void **state)
 {
@@ -338,7 +369,7 @@ an_empty_split_ring_is_told_from_one_with_an_entry(void **state)
 
 	(void)state;
 	put_split(0, 1024);
-	vhost_ahead_learn(&ahead, 0, false);
+	vhost_ahead_learn(&ahead, 0, 0);
 	vring.avail->idx = UINT16_MAX;
 	assert_true(vhost_ahead_is_empty(&ahead, 0, 1, 1, UINT16_MAX));
 	vring.avail->idx = 0;
@@ -363,7 +394,7 @@ an_empty_packed_ring_is_told_from_one_with_an_entry(void **state)
 
 	(void)state;
 	put_packed(0);
-	vhost_ahead_learn(&ahead, 0, true);
+	vhost_ahead_learn(&ahead, 0, FEATURE(VIRTIO_F_RING_PACKED));
 	for (i = 0; i < RTE_DIM(cases); i++) {
 		vring.desc_packed[3].flags = cases[i].flags;
 		assert_int_equal(vhost_ahead_is_empty(&ahead, 0, 1, 1,
@@ -380,7 +411,7 @@ a_ring_that_is_not_the_vms_is_never_taken_for_an_empty_one(void **state)
 
 	(void)state;
 	put_split(0, MEMORY_BYTES); /* its index is a fault */
-	vhost_ahead_learn(&ahead, 0, false);
+	vhost_ahead_learn(&ahead, 0, 0);
 	assert_false(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
 	has_ring = false;
 	assert_false(vhost_ahead_is_empty(&ahead, 0, 2, 1, 0));
@@ -396,7 +427,7 @@ a_ring_that_has_moved_is_found_soon(void **state)
 
 	(void)state;
 	put_split(0, 1024);
-	vhost_ahead_learn(&ahead, 0, false);
+	vhost_ahead_learn(&ahead, 0, 0);
 	assert_true(vhost_ahead_is_empty(&ahead, 0, 1, 1, 0));
 	put_split(0, 2048);
 	vring.avail->idx = 1;
@@ -423,6 +454,7 @@ what_is_asked_for_two_bursts_ahead_is_read_nowhere_outside(void **state)
 	vring.desc = (struct vring_desc *)memory;
 	vring.avail = (struct vring_avail *)(memory + MEMORY_BYTES - sizeof(*vring.avail) -
 		vring.size * sizeof(uint16_t));
+	vring.used = (struct vring_used *)(memory + MEMORY_BYTES / 2);
 	for (i = 0; i < vring.size; i++)
 		vring.avail->ring[i] = i % 2 == 0 ? 0 : (uint16_t)(UINT16_MAX - i);
 	vring.desc[0].addr = GUEST;
@@ -442,7 +474,7 @@ no_more_regions_are_learnt_than_there_is_room_for(void **state)
 
 	(void)state;
 	n_regions = 2 * RTE_DIM(ahead.regions);
-	vhost_ahead_learn(&ahead, 0, false);
+	vhost_ahead_learn(&ahead, 0, 0);
 	assert_int_equal(ahead.n_regions, RTE_DIM(ahead.regions));
 }
 
@@ -460,6 +492,7 @@ main(void)
 		ahead_test(a_packed_ring_is_asked_for_around_its_end_whatever_its_wrap_counter),
 		ahead_test(a_packed_ring_whose_place_is_behind_its_end_is_read_from_its_begin),
 		ahead_test(a_ring_across_two_regions_is_left_alone_and_a_buffer_is_found_in_each),
+		ahead_test(a_line_with_nothing_but_a_header_is_not_asked_for_to_write),
 		ahead_test(without_a_ring_or_memory_nothing_is_asked_for),
 		ahead_test(an_empty_split_ring_is_told_from_one_with_an_entry),
 		ahead_test(an_empty_packed_ring_is_told_from_one_with_an_entry),

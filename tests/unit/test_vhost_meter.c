@@ -35,7 +35,6 @@
 static uint64_t packet_us, burst_us;
 static bool every_second; /* burst of these only */
 static uint64_t spun_us; /* since the start of the test */
-static unsigned int offers; /* bursts that librte_vhost was given */
 
 /*
  * What the system counts is played too: between two looks the worker has always napped, or
@@ -73,10 +72,23 @@ rte_vhost_enqueue_burst(int vid, uint16_t ring, struct rte_mbuf **packets, uint1
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "rte_vhost_enqueue_burst");
-	offers++;
 	n = real(vid, ring, packets, n);
 	take_long(n);
 	return n;
+}
+
+/* The end of a burst that goes into a ring without librte_vhost. */
+int
+rte_vhost_set_vring_base(int vid, uint16_t ring, uint16_t next, uint16_t used)
+{
+	static int (*real)(int, uint16_t, uint16_t, uint16_t);
+	uint16_t next_before, used_before;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "rte_vhost_set_vring_base");
+	assert_int_equal(rte_vhost_get_vring_base(vid, ring, &next_before, &used_before), 0);
+	take_long((uint16_t)(used - used_before));
+	return real(vid, ring, next, used);
 }
 
 uint16_t
@@ -394,23 +406,23 @@ a_ring_that_is_full_is_left_alone_for_a_moment(void **state)
 	struct vm_bed *bed = vm_bed_make(false);
 	const uint64_t pause = rte_get_tsc_hz() / 100000000 * VM_BED_RING;
 	struct vmq_backend_stats stats;
-	unsigned int asked = 0, let_through;
+	unsigned int asked = 0, let_through, most;
 	uint64_t start, full;
 
 	(void)state;
 	while (vm_bed_offer(bed, VMQ_BURST) > 0)
 		;
-	offers = 0;
 	vmq_backend_stats_get(bed->backend, &stats);
 	full = stats.ring_full;
 	start = rte_rdtsc();
 	for (; rte_rdtsc() - start < 1000 * pause; asked++)
 		assert_int_equal(vm_bed_offer(bed, 1), 0);
-	let_through = (unsigned int)((rte_rdtsc() - start) / pause) + 1;
-	print_message("# asked %u times, let through %u, at most %u\n", asked, offers, let_through);
-	assert_in_range(offers, 1, let_through);
+	most = (unsigned int)((rte_rdtsc() - start) / pause) + 1;
 	vmq_backend_stats_get(bed->backend, &stats);
-	assert_int_equal(stats.ring_full - full, offers);
+	let_through = (unsigned int)(stats.ring_full - full);
+	print_message("# asked %u times, let through %u, at most %u\n", asked, let_through, most);
+	/* The pause grows while there is no room, and not for ever. */
+	assert_in_range(let_through, most / 32, most);
 
 	assert_int_equal(vm_bed_take(bed), VM_BED_RING);
 	while (vm_bed_offer(bed, 1) == 0)
