@@ -51,19 +51,6 @@ vhost_ahead_learn(struct vhost_ahead *ahead, int vid, uint64_t features)
 	free(memory);
 }
 
-/* Where we see an address of the VM's; 0: nowhere. */
-static inline uintptr_t
-host_address(const struct vhost_ahead *ahead, uint64_t guest)
-{
-	const struct vhost_region *region = ahead->regions;
-	uint32_t i;
-
-	for (i = 0; i < ahead->n_regions; i++, region++)
-		if (guest - region->guest < region->bytes)
-			return (uintptr_t)(guest - region->guest + region->host);
-	return 0;
-}
-
 static inline bool
 is_of_vm(const struct vhost_ahead *ahead, const void *start, size_t bytes)
 {
@@ -97,12 +84,11 @@ vhost_ahead_address(const struct vhost_ahead *ahead, uint64_t guest, uint64_t by
 static inline void
 fetch_buffer(const struct vhost_ahead *ahead, uint64_t guest)
 {
-	const uintptr_t address = host_address(ahead, guest);
-	const char *line = (const char *)address;
+	const char *line = vhost_ahead_address(ahead, guest, 1);
 
 	if (line == NULL)
 		return;
-	if ((address + ahead->header_bytes) % RTE_CACHE_LINE_SIZE == 0)
+	if (((uintptr_t)line + ahead->header_bytes) % RTE_CACHE_LINE_SIZE == 0)
 		rte_prefetch0(line);
 	else
 		vhost_fetch(line);

@@ -54,9 +54,12 @@ void
 vhost_shortcut_open(struct vhost_backend *vhost)
 {
 	atomic_fetch_add(&vhost->gate.epoch, 1);
-	/* What is written during a migration librte_vhost notes down. */
-	if (vhost->shortcut.possible && !(vhost->guard.features & FEATURE(VHOST_F_LOG_ALL)))
-		atomic_store(&vhost->gate.shortcut, true);
+	/*
+	 * What is written during a migration librte_vhost notes down. Also to be shut here: the
+	 * message before a new device has opened it for the one before, which was another.
+	 */
+	atomic_store(&vhost->gate.shortcut, vhost->shortcut.possible &&
+		!(vhost->guard.features & FEATURE(VHOST_F_LOG_ALL)));
 }
 
 /*
@@ -167,7 +170,8 @@ vhost_shortcut_burst(struct vhost_backend *vhost, int vid, uint16_t number,
 
 	*full = false;
 	vhost_gate_say_inside(&vhost->gate, VHOST_SHORTCUT);
-	if (likely(atomic_load_explicit(&vhost->gate.shortcut, memory_order_acquire)) &&
+	if (likely(atomic_load_explicit(&vhost->gate.shortcut, memory_order_acquire) &&
+			!vhost->ahead.packed) &&
 		vhost_ahead_know(&vhost->ahead, &vhost->ahead.to_vm, vid,
 			atomic_load_explicit(&vhost->gate.epoch, memory_order_relaxed), number))
 		done = fill(vhost, &vhost->ahead.to_vm, vid, packets, n, full);

@@ -345,6 +345,29 @@ it_is_shut_for_packed_rings_and_while_a_migration_logs_writes(void **state)
 	assert_int_equal(burst(1), 1);
 }
 
+/*
+ * The last message before a device is there opens the way as the device before had it: a VM
+ * that comes back with packed rings, or in the midst of a migration, is not written to as before.
+ */
+static void
+it_is_shut_for_a_device_that_is_not_as_the_one_before(void **state)
+{
+	const uint64_t plain = FEATURE(VIRTIO_F_VERSION_1);
+
+	(void)state;
+	connect_vm(plain);
+	connect_vm(plain | FEATURE(VIRTIO_F_RING_PACKED));
+	assert_int_equal(burst(1), 0);
+	/* Nor should somebody open it. */
+	atomic_store(&vhost->gate.shortcut, true);
+	assert_int_equal(burst(1), 0);
+	connect_vm(plain);
+	connect_vm(plain | FEATURE(VHOST_F_LOG_ALL));
+	assert_int_equal(burst(1), 0);
+	connect_vm(plain);
+	assert_int_equal(burst(1), 1);
+}
+
 /* Each message may have moved the ring. */
 static void
 a_ring_that_a_message_has_moved_is_written_at_its_new_place(void **state)
@@ -443,6 +466,7 @@ main(void)
 		shortcut_test(what_is_not_plain_is_left_alone_with_all_behind_it),
 		shortcut_test(a_ring_that_is_not_all_the_vms_is_not_written),
 		shortcut_test(it_is_shut_for_packed_rings_and_while_a_migration_logs_writes),
+		shortcut_test(it_is_shut_for_a_device_that_is_not_as_the_one_before),
 		shortcut_test(a_ring_that_a_message_has_moved_is_written_at_its_new_place),
 		shortcut_test(the_vm_is_told_if_it_waits),
 		shortcut_test(who_shuts_it_finds_the_ring_at_rest),
