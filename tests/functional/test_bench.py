@@ -152,11 +152,12 @@ def test_vms_are_counted_by_the_vms(tmp_path, testpmd, memory):
 
 def test_what_others_keep_while_a_vm_reads_nothing_is_measured(tmp_path, testpmd, memory):
     out = tmp_path / "stopped.json"
-    bench("vms", "--stopped", "--n", "3", "--runs", 1, "--seconds", 0.5, "--vmqd", VMQD,
-          "--json", out)
+    bench("vms", "--stopped", "--n", "3", "--runs", 1, "--rounds", 2, "--seconds", 0.5, "--vmqd",
+          VMQD, "--json", out)
     result = json.loads(out.read_text(encoding="utf-8"))
     check_figures(result)
     assert result["bench"] == "vms_stopped" and result["n"] == 3 and result["kept"] > 0
+    assert all(len(figure["values"]) == 2 for figure in result["figures"])
 
 
 @pytest.mark.parametrize("link", ["vhost", "memif"])

@@ -191,17 +191,25 @@ class Figure:
 
 def ratio(name, ours, theirs):
     """The figure of ours through theirs, run by run; its median is that of the medians."""
+    return RatioFigure(name, ours, theirs, ours.median / theirs.median)
+
+
+def turns_ratio(name, ours, theirs):
+    """
+    The same of windows that were measured next to each other, in one process: the median is
+    that of the ratios, so that a machine that is slower in the next minute does not count.
+    """
     return RatioFigure(name, ours, theirs)
 
 
 class RatioFigure(Figure):
-    def __init__(self, name, ours, theirs):
+    def __init__(self, name, ours, theirs, median=None):
         super().__init__(name, "", [a / b for a, b in zip(ours.values, theirs.values)])
-        self._median = ours.median / theirs.median
+        self._median = median
 
     @property
     def median(self):
-        return self._median
+        return super().median if self._median is None else self._median
 
 
 def interleave(screen, runs, sides):
@@ -231,8 +239,8 @@ def interleave(screen, runs, sides):
         for name, side in sides.items():
             screen.step(text(name))
             values[name].append(side())
-    return RatioFigure(f"{text(first)} / {text(first)}", Figure("", "", same[0]),
-                       Figure("", "", same[1])), values
+    return ratio(f"{text(first)} / {text(first)}", Figure("", "", same[0]),
+                 Figure("", "", same[1])), values
 
 
 def write_result(args, result):

@@ -48,8 +48,9 @@ class Testpmd:
     def __enter__(self):
         # What it prints goes to a file: a pipe that nobody reads would stop it.
         with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(self.command, executable="/usr/bin/stdbuf", stdin=subprocess.PIPE, stdout=out,
-                                            stderr=subprocess.STDOUT, text=True)
+            self.process = subprocess.Popen(
+                self.command, executable="/usr/bin/stdbuf", stdin=subprocess.PIPE, stdout=out,
+                stderr=subprocess.STDOUT, text=True)
         return self
 
     def __exit__(self, *_):
@@ -79,17 +80,20 @@ class Testpmd:
         common.wait_until(lambda: forwarding_ticks(self.process.pid) >= 5,
                           "dpdk-testpmd forwards", process=self.process)
 
-    def received(self, ports):
-        """Packets that each of its ports has received so far."""
+    def read(self, ports, what="RX-packets"):
+        """
+        A figure of each of its ports: packets received so far, or with Rx-pps how many a
+        second, by testpmd's own clock, since a figure was read before.
+        """
         before = len(self.said())
         self.say("show port stats all")
 
-        def counts():
-            return re.findall(r"RX-packets:\s*(\d+)", self.said()[before:])
+        def figures():
+            return re.findall(rf"{what}:\s*(\d+)", self.said()[before:])
 
-        common.wait_until(lambda: len(counts()) >= ports, "dpdk-testpmd prints its statistics",
+        common.wait_until(lambda: len(figures()) >= ports, "dpdk-testpmd prints its statistics",
                           process=self.process)
-        return [int(count) for count in counts()[:ports]]
+        return [int(figure) for figure in figures()[:ports]]
 
     def quit(self):
         """Let it end; returns all it has said."""

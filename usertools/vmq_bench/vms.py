@@ -11,11 +11,12 @@ The runs of all numbers of VMs take turns, so that these can be compared too, on
 whose speed changes from minute to minute.
 
 With --stopped: what the others keep of their rate, at full load, while the last one of
-the VMs is connected and reads nothing.
+the VMs is connected and reads nothing. It stops and goes on in one run, window by window,
+because runs of their own differ by more than it could cost.
 """
 
+import contextlib
 import pathlib
-import re
 import tempfile
 import time
 
@@ -47,6 +48,9 @@ def add_arguments(parser):
     parser.add_argument("--stopped", action="store_true",
                         help="what the others keep while one VM reads nothing; with the greatest "
                              "of --n, without Open vSwitch")
+    parser.add_argument("--rounds", type=int, default=10,
+                        help="with --stopped: how often in a run it stops and goes on, --seconds "
+                             "each (default %(default)s)")
 
 
 def check_arguments(parser, args):
@@ -58,6 +62,8 @@ def check_arguments(parser, args):
         parser.error("--seconds: at least half a second")
     if args.stopped and max(args.n) < 2:
         parser.error("--stopped: needs two VMs")
+    if args.rounds < 1:
+        parser.error("--rounds: at least 1")
 
 
 class Guests:
@@ -74,7 +80,7 @@ class Guests:
         self.n = n
         self.pmd = Testpmd(eal, ["--forward-mode=rxonly", "--nb-cores=1", "--rxd=1024",
                                  "--txd=1024", f"--total-num-mbufs={n * 4096}",
-                                 "--no-lsc-interrupt"], folder / "guests.log")
+                                 "--no-lsc-interrupt", "--no-flush-rx"], folder / "guests.log")
 
     def __enter__(self):
         for socket in self.sockets:
@@ -90,11 +96,11 @@ class Guests:
 
     def wait_for_packets(self, counted):
         """Wait until each of the first VMs, so many, receives."""
-        before = self.pmd.received(self.n)
+        before = self.pmd.read(self.n)
         deadline = time.monotonic() + START_S
         while True:
             time.sleep(0.1)
-            now = self.pmd.received(self.n)
+            now = self.pmd.read(self.n)
             deaf = [vm for vm in range(counted) if now[vm] == before[vm]]
             if not deaf:
                 return
@@ -102,34 +108,38 @@ class Guests:
                 raise BenchError(f"VM {deaf[0] + 1} of {self.n} receives nothing, also after "
                                  f"{START_S} s")
 
-    def measure(self, seconds, counted=None, stopped=False):
-        """
-        Mpps received by the VMs together. Afterwards they are gone.
-
-        @param counted  only by the first of them, so many
-        @param stopped  the others read nothing any more
-        """
-        counted = self.n if counted is None else counted
+    def start(self):
+        """All of them read, once each has got something."""
         self.pmd.start()
         self.wait_for_packets(self.n)
-        if stopped:
-            self.pmd.say("stop")
-            self.pmd.say(f"set portlist {','.join(map(str, range(counted)))}")
-            self.pmd.start()
-            self.wait_for_packets(counted)
         time.sleep(WARM_UP_S)
-        before = self.pmd.received(self.n)
+
+    def let_read(self, reading):
+        """Only the first of them, so many, read from now on."""
+        self.pmd.say("stop")
+        self.pmd.say(f"set portlist {','.join(map(str, range(reading)))}")
+        self.pmd.start()
+        self.wait_for_packets(reading)
+
+    def measure(self, seconds, counted=None, reading=None):
+        """
+        Mpps received by VMs together.
+
+        @param counted  the first of them, so many
+        @param reading  those that read; the others must not receive anything
+        """
+        counted = self.n if counted is None else counted
+        reading = self.n if reading is None else reading
+        before = self.pmd.read(self.n)
         time.sleep(seconds)
-        after = self.pmd.received(self.n)
-        rates = [int(rate) for rate in re.findall(r"Rx-pps:\s+(\d+)", self.pmd.quit())]
-        last = rates[-self.n:][:counted]
-        if len(last) != counted or 0 in last:
-            raise BenchError(f"not a fair run: of {counted} VMs {len(last)} printed a rate, and "
-                             f"these are {last}")
-        if stopped and after[counted:] != before[counted:]:
-            raise BenchError("not a fair run: the VM that was to read nothing has read "
-                             f"{sum(after[counted:]) - sum(before[counted:])} packets")
-        return sum(last) / 1e6
+        rates = self.pmd.read(self.n, "Rx-pps")
+        if 0 in rates[:counted]:
+            raise BenchError(f"not a fair run: the rates of {counted} VMs are {rates[:counted]}")
+        silent = sum(self.pmd.read(self.n)[reading:]) - sum(before[reading:])
+        if silent != 0:
+            raise BenchError(f"not a fair run: {self.n - reading} VMs that were to read nothing "
+                             f"have read {silent} packets")
+        return sum(rates[:counted]) / 1e6
 
 
 class Point:
@@ -153,13 +163,20 @@ class Point:
     def guests(self):
         return Guests(self.folder, self.cores, self.prefix, self.n, self.args.packed)
 
-    def run_vmqd(self, counted=None, stopped=False):
+    @contextlib.contextmanager
+    def started(self):
+        """VMs that receive from vmqd."""
         with self.guests() as guests:
             process = self.vmqd.start()
             try:
-                return guests.measure(self.args.seconds, counted, stopped)
+                guests.start()
+                yield guests
             finally:
                 common.stop(process)
+
+    def run_vmqd(self):
+        with self.started() as guests:
+            return guests.measure(self.args.seconds)
 
     def run_ovs(self):
         with ovs.Ovs(self.folder, self.cores, self.prefix, SWITCH_MB) as switch, \
@@ -169,6 +186,7 @@ class Point:
                 switch.add_port(f"vm{vm}", vm, "dpdkvhostuserclient", vhost_server_path=socket)
             switch.add_rules(self.n)
             switch.add_source(self.device)
+            guests.start()
             return guests.measure(self.args.seconds)
 
     def sides(self):
@@ -209,24 +227,37 @@ def compare(points, screen, values):
 def run_stopped(args, screen, machine):
     """All but one of the VMs, while that one reads and while it does not, in turn."""
     n = max(args.n)
+    sides = {"all read": n, "all read again": n, "one stopped": n - 1}
+    figures = {name: Figure(f"{n - 1} VMs, {name}", "Mpps") for name in sides}
+    names = list(sides)
+    screen.expect(args.runs * args.rounds)
     with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
             common.runtime(common.prefix()) as prefix:
         point = Point(args, pathlib.Path(folder), common.choose_cores(args.core), prefix, n)
-        same, values = common.interleave(screen, args.runs, {
-            "all read": lambda: point.run_vmqd(n - 1),
-            "one stopped": lambda: point.run_vmqd(n - 1, stopped=True)})
+        for _ in range(args.runs):
+            with point.started() as guests:
+                for number in range(args.rounds):
+                    screen.step(f"{n} VMs, with one and without")
+                    # Each is as often the first of a round as the others.
+                    first = number % len(names)
+                    for name in names[first:] + names[:first]:
+                        guests.let_read(sides[name])
+                        figures[name].values.append(
+                            guests.measure(args.seconds, n - 1, sides[name]))
         version = point.vmqd.version()
-    figures = [Figure(f"{n - 1} VMs, {name}", "Mpps", one) for name, one in values.items()]
-    figures.append(common.ratio("kept", figures[1], figures[0]))
-    screen.say(f"-- {n} VMs, {args.size} byte frames, the last one stops reading")
-    for figure in figures:
+    every, again, stopped = figures.values()
+    kept = common.turns_ratio("kept", stopped, every)
+    same = common.turns_ratio("all read, again", again, every)
+    screen.say(f"-- {n} VMs, {args.size} byte frames, the last one stops reading; {args.runs} "
+               f"times {args.rounds} rounds of windows of {args.seconds:g} s")
+    for figure in (every, again, stopped, kept):
         screen.say(figure.text())
     screen.say(same.text() + ": what chance alone makes of a ratio")
     common.write_result(args, {
         "bench": "vms_stopped", "n": n, "frame_bytes": args.size, "runs": args.runs,
-        "seconds": args.seconds, "kept": round(figures[2].median, 4),
+        "rounds": args.rounds, "seconds": args.seconds, "kept": round(kept.median, 4),
         "ratio_same": round(same.median, 4),
-        "figures": [figure.result() for figure in figures],
+        "figures": [figure.result() for figure in (every, again, stopped, kept)],
         "machine": machine, "versions": common.versions(vmqd=version)})
 
 
