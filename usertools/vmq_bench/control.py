@@ -179,7 +179,7 @@ class Run:
         figures = list(found.values())
         second = list(sides)[1]
         return figures + [
-            common.ratio(f"{what}: {second} / {name}", found[second], found[name])
+            common.turns_ratio(f"{what}: {second} / {name}", found[second], found[name])
             for name in sides if name != second]
 
 
