@@ -161,7 +161,7 @@ copy_burst(struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf **pa
 /*
  * May nothing more wait in a pool that is received into? Of the caches only the own one is
  * counted: the others would be a look at each lcore's, and the worker that receives has
- * nearly all.
+ * nearly all. Its stash is for receiving, whoever asks.
  */
 static bool
 is_short_of_buffers(const struct vmq_dp_queue *queue, bool receives)
@@ -171,7 +171,8 @@ is_short_of_buffers(const struct vmq_dp_queue *queue, bool receives)
 		? rte_mempool_default_cache(pool, rte_lcore_id()) : NULL;
 
 	return rte_mempool_get_ops(pool->ops_index)->get_count(pool) +
-		(cache != NULL ? cache->len : 0) < queue->reserve;
+		(cache != NULL ? cache->len : 0) + vmq_stash_count(vmq_stash_of(pool)) <
+		queue->reserve;
 }
 
 /*

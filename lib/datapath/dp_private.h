@@ -19,6 +19,8 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_spinlock.h>
 
+#include <vmq_stash.h>
+
 #include "dp_queue.h"
 #include "vmq_datapath.h"
 
@@ -54,6 +56,8 @@ struct vmq_dp_source {
 	uint16_t worker;
 	struct vmq_datapath *dp;
 	struct rte_mempool *pool;
+	struct vmq_stash *stash; /* of pool; NULL: none */
+	struct rte_mempool_cache *cache; /* worker: of pool; NULL if there is no stash */
 	/* control: wo; worker: ro */
 	_Atomic(struct vmq_dp_view *) view;
 	_Atomic(struct vmq_dp_census *) census; /* NULL: nobody wants to know */
@@ -259,6 +263,9 @@ void census_count_claimed(struct vmq_dp_census *census, const struct vmq_dp_view
 
 /* Deliver whatever a source has gathered. */
 void source_flush(struct vmq_dp_source *source, struct worker *worker);
+
+/* Put the free buffers of its pool back that this lcore keeps at hand. */
+void source_put_back(struct vmq_dp_source *source);
 
 /*
  * Deliver packets to their queue, or keep them for it, or drop them. Takes them all. Any

@@ -50,6 +50,24 @@ fetch(const struct vmq_dp_view *view, uint16_t index, const struct worker *worke
 	rte_prefetch0(view->gathered[index][0]);
 }
 
+/* Backends are going to free up to n packets: they are to stay at hand. */
+static inline void
+freeing(struct vmq_dp_source *source, uint32_t n)
+{
+	if (likely(source->cache != NULL))
+		vmq_stash_freeing(source->stash, source->pool, source->cache, n);
+}
+
+void
+source_put_back(struct vmq_dp_source *source)
+{
+	rte_mempool_cache_flush(NULL, source->pool);
+	vmq_stash_flush(source->stash, source->pool);
+}
+
+/* Queues whose packets may be freed before the cache is looked at: half a cache is more. */
+#define FREEING_QUEUES 8
+
 void
 source_flush(struct vmq_dp_source *source, struct worker *worker)
 {
@@ -57,7 +75,11 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	uint16_t index, n;
 	uint32_t i;
 
+	RTE_BUILD_BUG_ON(FREEING_QUEUES * VMQ_BURST > RTE_MEMPOOL_CACHE_MAX_SIZE / 2);
+	RTE_BUILD_BUG_ON(VMQ_GATHER_MAX > VMQ_STASH_SIZE);
 	for (i = 0; i < source->n_dirty; i++) {
+		if (i % FREEING_QUEUES == 0)
+			freeing(source, FREEING_QUEUES * VMQ_BURST);
 		if (i + AHEAD < source->n_dirty)
 			fetch(view, source->dirty[i + AHEAD], worker);
 		index = source->dirty[i];
@@ -73,6 +95,14 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 /* So many packets are gathered, and delivery is not far: a quarter of a burst. */
 #define NEARLY_FULL (VMQ_BURST * 3 / 4)
 
+static __rte_noinline void
+deliver_full(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
+	struct worker *worker)
+{
+	freeing(source, VMQ_BURST);
+	deliver(view, index, view->gathered[index], VMQ_BURST, worker);
+}
+
 /* Put a packet to those of its queue; a full burst goes out at once. */
 static __rte_always_inline void
 put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
@@ -86,7 +116,7 @@ put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
 	if (unlikely(m == NEARLY_FULL))
 		queue_fetch(view->queues[index], worker);
 	if (m == VMQ_BURST) {
-		deliver(view, index, view->gathered[index], m, worker);
+		deliver_full(source, view, index, worker);
 		m = 0;
 	}
 	view->n_gathered[index] = (uint8_t)m;
@@ -215,8 +245,10 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		/* What was classified by the old view is delivered by it, in order. */
 		source_flush(source, worker);
 		source->seen = view;
-		/* Buffers of a block that is to go may be in it. */
-		rte_mempool_cache_flush(NULL, source->pool);
+		/* Buffers of a block that is to go may be among them. */
+		source_put_back(source);
+		source->cache = source->stash == NULL ? NULL
+			: rte_mempool_default_cache(source->pool, worker->lcore_id);
 		if (view != NULL)
 			take_over(view, worker);
 	}
@@ -224,6 +256,8 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		return 0;
 
 	profile_enter(worker, VMQ_STAGE_RECEIVE);
+	if (likely(source->cache != NULL))
+		vmq_stash_receiving(source->stash, source->pool, source->cache);
 	n = rte_eth_rx_burst(source->port_id, source->rx_queue, packets, VMQ_BURST);
 	if (n > 0) {
 		vmq_counter_add(&worker->bursts, 1);
@@ -248,6 +282,9 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 		drain_count(&source->drain, source->undelivered, n < VMQ_BURST);
 		source->undelivered = 0;
 	}
+	/* No load: whoever else takes from the pool is to find them there. */
+	if (n < VMQ_BURST && unlikely(vmq_stash_count(source->stash) > 0))
+		vmq_stash_flush(source->stash, source->pool);
 	profile_enter(worker, VMQ_STAGE_OTHER);
 	return n;
 }
@@ -269,6 +306,7 @@ vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker, uint16_t port_id,
 	source->worker = worker;
 	source->dp = dp;
 	source->pool = pool;
+	source->stash = vmq_stash_of(pool);
 	return source;
 }
 

@@ -133,7 +133,7 @@ flush_all(struct worker *worker, const struct work *work)
 
 	for (i = 0; work != NULL && i < work->n_sources; i++) {
 		source_flush(work->sources[i], worker);
-		rte_mempool_cache_flush(NULL, work->sources[i]->pool);
+		source_put_back(work->sources[i]);
 		/* Its view may be freed now, and another one come to the same address. */
 		work->sources[i]->seen = NULL;
 	}

@@ -16,7 +16,8 @@ vmq_adapter_min_buffers(uint16_t rx_descriptors)
 {
 	/*
 	 * The NIC's ring, what may be gathered, the worker's cache (which is flushed at
-	 * one and a half times its size), and two bursts on their way.
+	 * one and a half times its size), and two bursts on their way. Its stash has only
+	 * what was gathered, and is emptied before the pool is asked.
 	 */
 	return rx_descriptors + VMQ_GATHER_MAX + RX_CACHE_SIZE * 3 / 2 + 2 * VMQ_BURST;
 }

@@ -83,6 +83,7 @@ make_pool(struct queue *queue, uint32_t buffers, struct vmq_error *err)
 		.usage = VMQ_SHMEM_RECEIVE,
 		.flags = memory->contiguous ? VMQ_SHMEM_F_CONTIGUOUS : 0,
 		.cache_size = queue->id == VMQ_DEFAULT_QUEUE_ID ? RX_CACHE_SIZE : 0,
+		.stash = queue->id == VMQ_DEFAULT_QUEUE_ID,
 		.node = queue_own_node(queue),
 	};
 	struct vmq_pool *pool;

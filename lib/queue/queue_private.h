@@ -16,7 +16,8 @@
  * A pool that is received into keeps the last buffers used at hand for its worker: they
  * are still in the CPU's caches, and a ring would hand out the coldest ones. As many as
  * DPDK allows, because what is gathered comes back by hundreds: steering to 24 sinks, 31
- * Mpps with 256 and 40 with 512, in turn on one core.
+ * Mpps with 256 and 40 with 512, in turn on one core. What is more than that goes into a
+ * stash: see vmq_stash.h.
  */
 #define RX_CACHE_SIZE VMQ_POOL_CACHE_MAX
 

@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 
 #include "pool_private.h"
+#include "vmq_stash.h"
 
 /*
  * An object must not cross an IOVA range, and ranges of ordinary blocks are
@@ -36,7 +37,7 @@ size_t
 vmq_pool_fixed_bytes(uint32_t limit)
 {
 	return rte_align32pow2(limit + 1) * sizeof(void *) + sizeof(struct rte_ring) +
-		sizeof(struct rte_mempool) + sizeof(struct rte_pktmbuf_pool_private) +
+		sizeof(struct rte_mempool) + sizeof(struct vmq_stash_private) +
 		RTE_MAX_LCORE * sizeof(struct rte_mempool_cache);
 }
 
@@ -49,6 +50,9 @@ check_params(const struct vmq_pool_params *params, struct vmq_error *err)
 	if (params->cache_size > VMQ_POOL_CACHE_MAX)
 		return vmq_error_errno(err, EINVAL, "queue %u: a cache of %u buffers is over %u",
 			params->queue_id, params->cache_size, VMQ_POOL_CACHE_MAX);
+	if (params->stash && params->cache_size == 0)
+		return vmq_error_errno(err, EINVAL, "queue %u: a stash needs a cache before it",
+			params->queue_id);
 	if (params->buffer_size < VMQ_BUFFER_SIZE_MIN || params->buffer_size > VMQ_BUFFER_SIZE_MAX)
 		return vmq_error_errno(err, EINVAL,
 			"queue %u: a buffer size of %u bytes is not in %u to %u", params->queue_id,
@@ -74,6 +78,8 @@ make_ring(uint32_t limit, int node)
 struct vmq_pool *
 vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, struct vmq_error *err)
 {
+	const size_t private_size = params->stash ? sizeof(struct vmq_stash_private)
+						  : sizeof(struct rte_pktmbuf_pool_private);
 	struct rte_pktmbuf_pool_private private = {
 		.mbuf_data_room_size = (uint16_t)(RTE_PKTMBUF_HEADROOM + params->buffer_size),
 		.mbuf_priv_size = sizeof(struct vmq_buffer_info),
@@ -97,8 +103,8 @@ vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, s
 	if (pool->ring == NULL)
 		goto free_pool;
 	pool->mempool = rte_mempool_create_empty(params->name, params->limit,
-		element_size(params->buffer_size), params->cache_size, sizeof(private),
-		params->node, 0);
+		element_size(params->buffer_size), params->cache_size, private_size, params->node,
+		0);
 	if (pool->mempool == NULL) {
 		ret = vmq_error_errno(err, rte_errno, "queue %u: mempool %s: %s", params->queue_id,
 			params->name, rte_strerror(rte_errno));
@@ -114,6 +120,8 @@ vmq_pool_create(struct vmq_shmem *shmem, const struct vmq_pool_params *params, s
 	pool->mempool->pool_data = pool->ring;
 	pool->mempool->flags |= RTE_MEMPOOL_F_POOL_CREATED;
 	rte_pktmbuf_pool_init(pool->mempool, &private);
+	if (params->stash)
+		atomic_init(&vmq_stash_of(pool->mempool)->n, 0);
 	return pool;
 
 free_mempool:
@@ -401,14 +409,24 @@ vmq_pool_mempool(const struct vmq_pool *pool)
 void
 vmq_pool_stats_get(const struct vmq_pool *pool, struct vmq_pool_stats *stats)
 {
+	const struct vmq_stash *stash = vmq_stash_of(pool->mempool);
+	uint32_t stashed;
+
 	stats->limit = pool->params.limit;
 	stats->retiring = atomic_load(&pool->n_aside);
-	stats->available = pool->params.cache_size == 0 ? rte_ring_count(pool->ring)
-		: rte_mempool_avail_count(pool->mempool);
+	if (pool->params.cache_size == 0) {
+		stats->available = rte_ring_count(pool->ring);
+	} else {
+		/* Buffers may go from one to the other meanwhile: rather too many than too few. */
+		stashed = vmq_stash_count(stash);
+		stats->available = rte_mempool_avail_count(pool->mempool);
+		stats->available += RTE_MAX(stashed, vmq_stash_count(stash));
+	}
 	stats->populated = atomic_load(&pool->populated);
-	/* The loads are not one moment: a buffer on its way must not count below zero. */
-	stats->outstanding = stats->populated -
-		RTE_MIN(stats->available + stats->retiring, stats->populated);
+	/* The loads are not one moment: a buffer on its way must not count twice. */
+	stats->retiring = RTE_MIN(stats->retiring, stats->populated);
+	stats->available = RTE_MIN(stats->available, stats->populated - stats->retiring);
+	stats->outstanding = stats->populated - stats->available - stats->retiring;
 	stats->blocks = atomic_load(&pool->n_blocks);
 	stats->bytes = atomic_load(&pool->bytes);
 	stats->grown = atomic_load(&pool->grown);

@@ -232,6 +232,7 @@ struct vmq_pool_params {
 	 * back the worker must flush its cache now and then.
 	 */
 	uint32_t cache_size;
+	bool stash; /**< Beside the cache, which it needs: see vmq_stash.h. */
 };
 
 /** populated = available + outstanding + retiring, at any moment. */
