@@ -112,12 +112,9 @@ vmq_counter_get(const vmq_counter_t *counter)
 /** The loop that follows, eight rounds in one: for loops over the packets of a burst. */
 #define VMQ_UNROLL _Pragma("GCC unroll 8")
 
-/**
- * Free packets, as rte_pktmbuf_free_bulk() does, which looks at them one by one. Ordinary
- * ones (one segment of their own, all of one pool) go home in one piece. Any lcore.
- */
-static inline void
-vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
+/* See vmq_packets_free(); n may be a constant. */
+static __rte_always_inline void
+vmq_packets_free_n(struct rte_mbuf **packets, uint16_t n)
 {
 	/* These lie side by side in a packet: one load reads them all. */
 	const struct {
@@ -129,8 +126,6 @@ vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
 
 	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, refcnt) != offsetof(struct rte_mbuf, data_off) +
 		2 || offsetof(struct rte_mbuf, nb_segs) != offsetof(struct rte_mbuf, data_off) + 4);
-	if (unlikely(n == 0))
-		return;
 	memcpy(&ordinary, &one, sizeof(ordinary));
 	memcpy(&mask, &each, sizeof(mask));
 	pool = packets[0]->pool;
@@ -150,6 +145,28 @@ vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
 		rte_pktmbuf_free_bulk(packets, n);
 }
 
+/**
+ * Free packets, as rte_pktmbuf_free_bulk() does, which looks at them one by one. Ordinary
+ * ones (one segment of their own, all of one pool) go home in one piece. Any lcore.
+ */
+static inline void
+vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
+{
+	/* With very many VMs a burst is one or two: no loop then, and no copy of unknown length. */
+	switch (n) {
+	case 0:
+		break;
+	case 1:
+		vmq_packets_free_n(packets, 1);
+		break;
+	case 2:
+		vmq_packets_free_n(packets, 2);
+		break;
+	default:
+		vmq_packets_free_n(packets, n);
+	}
+}
+
 /** Length of packets together, in bytes. Any lcore. */
 static inline uint64_t
 vmq_packets_bytes(struct rte_mbuf *const *packets, uint16_t n)
@@ -157,10 +174,17 @@ vmq_packets_bytes(struct rte_mbuf *const *packets, uint16_t n)
 	uint64_t bytes = 0;
 	uint16_t i;
 
-	VMQ_UNROLL
-	for (i = 0; i < n; i++)
-		bytes += packets[i]->pkt_len;
-	return bytes;
+	switch (n) { /* as in vmq_packets_free() */
+	case 1:
+		return packets[0]->pkt_len;
+	case 2:
+		return (uint64_t)packets[0]->pkt_len + packets[1]->pkt_len;
+	default:
+		VMQ_UNROLL
+		for (i = 0; i < n; i++)
+			bytes += packets[i]->pkt_len;
+		return bytes;
+	}
 }
 
 /**

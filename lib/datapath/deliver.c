@@ -5,7 +5,7 @@
 #include <rte_cycles.h>
 #include <rte_memcpy.h>
 
-#include "dp_private.h"
+#include "deliver.h"
 
 /* Bursts that one turn takes out of one queue's backlog: no VM gets all the time. */
 #define SERVE_BURSTS_MAX 4
@@ -262,7 +262,7 @@ is_served_here(const struct vmq_dp_queue *queue, const struct worker *worker)
 }
 
 /* What the backend did not take waits, in the queue's own memory. */
-static __rte_noinline void
+static void
 keep_rest(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, bool own,
 	struct worker *worker)
 {
@@ -272,9 +272,8 @@ keep_rest(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, boo
 		keep(queue, packets, n, worker);
 }
 
-/* Anything may be the matter with the queue. */
-static __rte_noinline void
-deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+void
+queue_deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
 	struct inlet *inlet = &queue->inlets[worker->number];
@@ -301,45 +300,22 @@ deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_
 		keep_rest(queue, packets + sent, (uint16_t)(n - sent), own, worker);
 }
 
-/* Is all that may be the matter with a queue not so? What one sees of it at a glance. */
-static inline bool
-is_plain(const struct vmq_dp_queue *queue, const struct worker *worker)
+uint64_t
+queue_keep_rest(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker)
 {
-	return queue_tap(queue) == NULL &&
-		atomic_load_explicit(&queue->to_vm, memory_order_acquire) == NULL &&
-		queue_is_served_by(queue, VMQ_SERVE_SOURCE) &&
-		queue->source_worker == worker->number &&
-		atomic_load_explicit(&queue->running, memory_order_relaxed) &&
-		!atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
-		!queue->backend_holds;
+	const uint64_t bytes = vmq_packets_bytes(packets, n);
+
+	inlet_count_late(&queue->inlets[worker->number], n, bytes);
+	keep_rest(queue, packets, n, false, worker);
+	return bytes;
 }
 
 void
 queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
-	struct inlet *inlet = &queue->inlets[worker->number];
-	uint64_t bytes, rest;
-	uint16_t sent;
-
-	if (unlikely(!is_plain(queue, worker))) {
-		deliver_carefully(queue, packets, n, worker);
-		return;
-	}
-	bytes = vmq_packets_bytes(packets, n);
-	profile_enter(worker, VMQ_STAGE_DELIVER);
-	sent = queue->tx_burst(queue->backend, packets, n);
-	profile_enter(worker, VMQ_STAGE_ACCOUNT);
-	if (unlikely(sent < n)) {
-		rest = vmq_packets_bytes(packets + sent, n - sent);
-		bytes -= rest;
-		inlet_count_late(inlet, n - sent, rest);
-	}
-	vmq_counter_add(&inlet->bursts, sent > 0);
-	vmq_counter_add(&inlet->delivered, sent);
-	vmq_counter_add(&inlet->delivered_bytes, bytes);
-	if (unlikely(sent < n))
-		keep_rest(queue, packets + sent, n - sent, false, worker);
+	queue_deliver_in_line(queue, packets, n, worker, true);
 }
 
 void

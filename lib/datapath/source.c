@@ -5,7 +5,7 @@
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
-#include "dp_private.h"
+#include "deliver.h"
 
 void
 drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct rte_mbuf *packet)
@@ -19,22 +19,35 @@ drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct r
 	rte_pktmbuf_free(packet);
 }
 
+/* In a turn that is a sample, or to a queue that is held. */
+static __rte_noinline void
+deliver_out_of_line(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+	struct worker *worker)
+{
+	const enum vmq_stage stage = profile_enter(worker, VMQ_STAGE_ACCOUNT);
+
+	if (worker->profile.on) {
+		vmq_counter_add(&worker->profile.delivered, n);
+		vmq_counter_add(&worker->profile.bursts, 1);
+	}
+	if (queue_is_held(queue, VMQ_HOLD_SOFTWARE))
+		queue_hold(queue, packets, n, worker);
+	else
+		queue_deliver(queue, packets, n, worker);
+	profile_enter(worker, stage);
+}
+
 /* Deliver packets of one queue. */
 static inline void
 deliver(struct vmq_dp_view *view, uint16_t index, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
-	const enum vmq_stage stage = profile_enter(worker, VMQ_STAGE_ACCOUNT);
+	struct vmq_dp_queue *queue = view->queues[index];
 
-	if (unlikely(worker->profile.on)) {
-		vmq_counter_add(&worker->profile.delivered, n);
-		vmq_counter_add(&worker->profile.bursts, 1);
-	}
-	if (unlikely(queue_is_held(view->queues[index], VMQ_HOLD_SOFTWARE)))
-		queue_hold(view->queues[index], packets, n, worker);
+	if (unlikely(worker->profile.on || queue_is_held(queue, VMQ_HOLD_SOFTWARE)))
+		deliver_out_of_line(queue, packets, n, worker);
 	else
-		queue_deliver(view->queues[index], packets, n, worker);
-	profile_enter(worker, stage);
+		queue_deliver_in_line(queue, packets, n, worker, false);
 }
 
 /* How many queues ahead of its turn what a delivery touches is asked for. */
