@@ -41,8 +41,9 @@ class Vmqd:
         return self.read()
 
     def read(self):
-        with open(self.stats, encoding="utf-8") as file:
-            objects = [json.loads(line) for line in file if line.endswith("\n")]
+        # At once: a line that is being written would be read as two otherwise.
+        *whole, _ = self.stats.read_text(encoding="utf-8").split("\n")
+        objects = [json.loads(line) for line in whole]
         if objects:
             self.last = objects[-1]
         return objects
@@ -56,8 +57,10 @@ class Vmqd:
         try:
             common.wait_until(lambda: self.stats.exists() and self.read(), "vmqd runs",
                               process=process)
-        except BenchError as error:
+        except BaseException as error:
             common.stop(process)
+            if not isinstance(error, BenchError):
+                raise
             raise BenchError(f"{error}\n{(self.folder / 'vmqd.log').read_text()}") from None
         return process
 
