@@ -229,7 +229,7 @@ struct vmq_pool_params {
 	/**
 	 * Buffers that an lcore may keep at hand, the hottest ones; 0: none. They count
 	 * as available. For a pool that one worker receives into; when a block is given
-	 * back the worker must flush its cache now and then.
+	 * back the worker must flush its cache, and its stash, now and then.
 	 */
 	uint32_t cache_size;
 	bool stash; /**< Beside the cache, which it needs: see vmq_stash.h. */
