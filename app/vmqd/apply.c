@@ -477,6 +477,9 @@ apply_progress(struct apply *apply)
 			return false;
 		}
 		if (apply->undoing && apply->at == 0) {
+			/* Who is told that all was rolled back finds nothing of it. */
+			if (wait_freed(apply) == UNDER_WAY)
+				return true;
 			finish(apply, -ECANCELED);
 			return false;
 		}
