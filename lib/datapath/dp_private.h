@@ -19,7 +19,7 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_spinlock.h>
 
-#include <vmq_stash.h>
+#include <vmq_shmem.h>
 
 #include "dp_queue.h"
 #include "vmq_datapath.h"

@@ -22,6 +22,8 @@
 
 #include <vmq_base.h>
 
+#include "vmq_stash.h"
+
 struct vmq_shmem_provider;
 
 /** What a block is for (NDIS_SHARED_MEMORY_USAGE). */

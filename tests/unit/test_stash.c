@@ -18,7 +18,7 @@
 #include <rte_lcore.h>
 
 #include <vmq_queue.h>
-#include <vmq_stash.h>
+#include <vmq_shmem.h>
 
 #define BUFFER_SIZE 256
 #define CACHE 512
