@@ -110,12 +110,11 @@ end_apply(struct live *live, int ret, const struct vmq_error *err, size_t waitin
 		live->source_then = NULL;
 		VMQ_LOG(NOTICE, "apply for %s: done, %zu steps\n", live->who,
 			plan->n_steps - plan->n_restart);
-		if (waiting > 0)
-			VMQ_LOG(NOTICE, "apply: %zu queues that were freed wait for packets\n",
-				waiting);
 	} else {
 		VMQ_LOG(ERR, "apply for %s: %s\n", live->who, err->text);
 	}
+	if (waiting > 0)
+		VMQ_LOG(NOTICE, "apply: %zu queues that were freed wait for packets\n", waiting);
 	if (live->call == NULL)
 		return;
 	data = plan_json(plan);
