@@ -19,7 +19,7 @@ hand_over_tapped(struct vmq_dp_queue *queue, const struct vmq_dp_tap *tap,
 	uint16_t sent;
 
 	tap_before(tap, &burst, packets, n);
-	sent = queue->tx_burst(queue->backend, packets, n);
+	sent = queue->fast->tx_burst(queue->backend, packets, n);
 	tap_after(&burst, sent);
 	return sent;
 }
@@ -32,7 +32,7 @@ give(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n, uint64_t
 	uint16_t sent;
 
 	if (likely(tap == NULL))
-		sent = queue->tx_burst(queue->backend, packets, n);
+		sent = queue->fast->tx_burst(queue->backend, packets, n);
 	else
 		sent = hand_over_tapped(queue, tap, packets, n);
 	if (sent > 0) {
@@ -282,12 +282,12 @@ queue_deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packets, u
 	uint16_t sent = 0;
 
 	inlet_count_late(inlet, n, vmq_packets_bytes(packets, n));
-	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+	if (unlikely(!queue_is_running(queue))) {
 		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;
 	}
 	/* A backend that holds packets gets them from the queue's own memory. */
-	if (!at_once || queue->backend_holds) {
+	if (!at_once || fast_has(queue->fast, SPECIAL_BACKEND)) {
 		n = take_in(queue, inlet, packets, n);
 		own = true;
 	}
@@ -315,7 +315,7 @@ void
 queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
-	queue_deliver_in_line(queue, packets, n, worker, true);
+	queue_deliver_in_line(queue->fast, packets, n, worker, true);
 }
 
 void
@@ -327,7 +327,7 @@ queue_hold(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	unsigned int held;
 
 	inlet_count_late(inlet, n, vmq_packets_bytes(packets, n));
-	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+	if (unlikely(!queue_is_running(queue))) {
 		drop(queue, VMQ_DROP_STOPPED, &inlet->stopped, packets, n);
 		return;
 	}
@@ -350,7 +350,7 @@ next_held(struct vmq_dp_queue *queue)
 	struct hold *hold = atomic_load_explicit(&queue->hold, memory_order_acquire);
 
 	if (likely(hold == NULL) || (queue_released(queue) == NULL &&
-			atomic_load_explicit(&queue->running, memory_order_relaxed)))
+			queue_is_running(queue)))
 		return 0;
 	return (uint16_t)rte_ring_sc_dequeue_burst(&hold->ring, (void **)queue->head, VMQ_BURST,
 		NULL);
@@ -415,7 +415,7 @@ queue_serve(struct vmq_dp_queue *queue)
 	uint16_t n, sent, bursts, done = 0;
 	struct rte_mbuf **head;
 
-	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed))) {
+	if (unlikely(!queue_is_running(queue))) {
 		vmq_dp_queue_discard(queue);
 		return 0;
 	}

@@ -21,17 +21,12 @@ void queue_deliver_carefully(struct vmq_dp_queue *queue, struct rte_mbuf **packe
 uint64_t queue_keep_rest(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker);
 
-/* Is all that may be the matter with a queue not so? What one sees of it at a glance. */
+/* Is all that may be the matter with a queue not so? */
 static inline bool
-queue_is_plain(const struct vmq_dp_queue *queue, const struct worker *worker)
+fast_is_plain(const struct fast *fast, const struct worker *worker)
 {
-	return queue_tap(queue) == NULL &&
-		atomic_load_explicit(&queue->to_vm, memory_order_acquire) == NULL &&
-		queue_is_served_by(queue, VMQ_SERVE_SOURCE) &&
-		queue->source_worker == worker->number &&
-		atomic_load_explicit(&queue->running, memory_order_relaxed) &&
-		!atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
-		!queue->backend_holds;
+	return atomic_load_explicit(&fast->special, memory_order_acquire) == 0 &&
+		fast->source_worker == worker->number;
 }
 
 /*
@@ -41,28 +36,28 @@ queue_is_plain(const struct vmq_dp_queue *queue, const struct worker *worker)
  * sampled: the turn may be a sample; a constant.
  */
 static __rte_always_inline void
-queue_deliver_in_line(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
+queue_deliver_in_line(struct fast *fast, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker, bool sampled)
 {
-	struct inlet *inlet = &queue->inlets[worker->number];
 	uint64_t bytes;
 	uint16_t sent;
 
-	if (unlikely(!queue_is_plain(queue, worker))) {
-		queue_deliver_carefully(queue, packets, n, worker);
+	if (unlikely(!fast_is_plain(fast, worker))) {
+		queue_deliver_carefully(fast->queue, packets, n, worker);
 		return;
 	}
 	bytes = vmq_packets_bytes(packets, n);
 	if (sampled)
 		profile_enter(worker, VMQ_STAGE_DELIVER);
-	sent = queue->tx_burst(queue->backend, packets, n);
+	sent = fast->tx_burst(fast->backend, packets, n);
 	if (sampled)
 		profile_enter(worker, VMQ_STAGE_ACCOUNT);
 	if (unlikely(sent < n))
-		bytes -= queue_keep_rest(queue, packets + sent, (uint16_t)(n - sent), worker);
-	vmq_counter_add(&inlet->bursts, sent > 0);
-	vmq_counter_add(&inlet->delivered, sent);
-	vmq_counter_add(&inlet->delivered_bytes, bytes);
+		bytes -= queue_keep_rest(fast->queue, packets + sent, (uint16_t)(n - sent),
+			worker);
+	vmq_counter_add(&fast->bursts, sent > 0);
+	vmq_counter_add(&fast->delivered, sent);
+	vmq_counter_add(&fast->delivered_bytes, bytes);
 }
 
 #endif /* VMQ_DP_DELIVER_H */

@@ -302,11 +302,11 @@ uint32_t queues_transmit(struct vmq_dp_queue *const *queues, uint8_t *pass, uint
  * touch. Any worker; only the serving one may call the backend.
  */
 static inline void
-queue_fetch(struct vmq_dp_queue *queue, const struct worker *worker)
+queue_fetch(const struct fast *fast, const struct worker *worker)
 {
-	if (queue->tx_fetch != NULL && queue->source_worker == worker->number &&
-		queue_is_served_by(queue, VMQ_SERVE_SOURCE))
-		queue->tx_fetch(queue->backend);
+	if (fast->tx_fetch != NULL && fast->source_worker == worker->number &&
+		!fast_has(fast, SPECIAL_SERVE))
+		fast->tx_fetch(fast->backend);
 }
 
 /* Throw away what a queue has taken and not delivered yet, counted as stopped. */

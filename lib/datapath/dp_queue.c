@@ -91,6 +91,20 @@ create_sender(const struct vmq_dp_queue_params *params)
 	return sender;
 }
 
+static void
+start_fast(struct vmq_dp_queue *queue, const struct vmq_dp_queue_params *params)
+{
+	struct fast *fast = queue->fast;
+
+	fast->queue = queue;
+	fast->backend = params->backend;
+	fast->tx_burst = vmq_backend_tx_function(params->backend);
+	fast->tx_fetch = vmq_backend_tx_fetch_function(params->backend);
+	fast->source_worker = params->source_worker;
+	fast_set(fast, SPECIAL_STOPPED, true);
+	fast_set(fast, SPECIAL_BACKEND, vmq_backend_holds(params->backend));
+}
+
 struct vmq_dp_queue *
 vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 {
@@ -102,6 +116,9 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 		sizeof(*queue) + params->n_workers * sizeof(queue->inlets[0]), RTE_CACHE_LINE_SIZE,
 		params->socket_id);
 	if (queue == NULL)
+		goto no_memory;
+	queue->fast = fast_alloc(params->socket_id);
+	if (queue->fast == NULL)
 		goto no_memory;
 	/* Not a named ring: that would take a memzone, of which there are few. */
 	queue->backlog = ring_bytes < 0 ? NULL
@@ -118,23 +135,23 @@ vmq_dp_queue_create(const struct vmq_dp_queue_params *params)
 	}
 	queue->id = params->id;
 	queue->backend = params->backend;
-	queue->tx_burst = vmq_backend_tx_function(params->backend);
-	queue->tx_fetch = vmq_backend_tx_fetch_function(params->backend);
-	queue->backend_holds = vmq_backend_holds(params->backend);
 	atomic_store(&queue->pool, params->pool);
 	atomic_store(&queue->receiver, params->receiver);
-	atomic_store(&queue->serve, params->worker == params->source_worker ? VMQ_SERVE_SOURCE
-		: VMQ_SERVE_OTHER);
 	atomic_store(&queue->worker, params->worker);
 	queue->source_worker = params->source_worker;
 	queue->n_inlets = params->n_workers;
 	atomic_store(&queue->received_into_pool, params->received_into_pool);
 	atomic_store(&queue->reserve, params->reserve);
+	start_fast(queue, params);
+	vmq_dp_queue_serve(queue, params->worker == params->source_worker ? VMQ_SERVE_SOURCE
+		: VMQ_SERVE_OTHER);
 	return queue;
 
 no_memory:
-	if (queue != NULL)
+	if (queue != NULL) {
+		fast_free(queue->fast);
 		rte_free(queue->backlog);
+	}
 	rte_free(queue);
 	rte_errno = ENOMEM;
 	return NULL;
@@ -152,6 +169,7 @@ vmq_dp_queue_free(struct vmq_dp_queue *queue)
 	rte_free(atomic_load(&queue->to_vm));
 	rte_free(queue->sender);
 	rte_free(queue->backlog);
+	fast_free(queue->fast);
 	rte_free(queue);
 }
 
@@ -179,13 +197,17 @@ vmq_dp_queue_set_receiver(struct vmq_dp_queue *queue, uint16_t worker)
 void
 vmq_dp_queue_run(struct vmq_dp_queue *queue, bool running)
 {
-	atomic_store_explicit(&queue->running, running, memory_order_release);
+	fast_set(queue->fast, SPECIAL_STOPPED, !running);
 }
 
 void
 vmq_dp_queue_serve(struct vmq_dp_queue *queue, enum vmq_serve serve)
 {
+	if (serve != VMQ_SERVE_SOURCE)
+		fast_set(queue->fast, SPECIAL_SERVE, true);
 	atomic_store_explicit(&queue->serve, serve, memory_order_release);
+	if (serve == VMQ_SERVE_SOURCE)
+		fast_set(queue->fast, SPECIAL_SERVE, false);
 }
 
 void
@@ -204,7 +226,11 @@ vmq_dp_queue_anti_spoof(struct vmq_dp_queue *queue, bool check)
 void
 vmq_dp_queue_set_tap(struct vmq_dp_queue *queue, struct vmq_dp_tap *tap)
 {
+	if (tap == NULL)
+		fast_set(queue->fast, SPECIAL_TAP, false);
 	atomic_store_explicit(&queue->tap, tap, memory_order_release);
+	if (tap != NULL)
+		fast_set(queue->fast, SPECIAL_TAP, true);
 	if (queue->sender != NULL)
 		atomic_store_explicit(&queue->sender->tap, tap, memory_order_release);
 }
@@ -254,6 +280,7 @@ vmq_dp_queue_tx_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_tx_sta
 void
 vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_stats *stats)
 {
+	const struct fast *fast = queue->fast;
 	struct vmq_backend_stats backend;
 	uint64_t handed_over, backlog;
 	const struct hold *hold;
@@ -263,15 +290,10 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	/* Later stages first: a packet on its way is then never counted twice. */
 	memset(stats, 0, sizeof(*stats));
 	vmq_backend_stats_get(queue->backend, &backend);
-	handed_over = vmq_counter_get(&queue->delivered);
-	stats->delivered_bytes = vmq_counter_get(&queue->delivered_bytes);
-	stats->bursts = vmq_counter_get(&queue->bursts);
-	for (i = 0; i < queue->n_inlets; i++) {
-		inlet = &queue->inlets[i];
-		handed_over += vmq_counter_get(&inlet->delivered);
-		stats->delivered_bytes += vmq_counter_get(&inlet->delivered_bytes);
-		stats->bursts += vmq_counter_get(&inlet->bursts);
-	}
+	handed_over = vmq_counter_get(&queue->delivered) + vmq_counter_get(&fast->delivered);
+	stats->delivered_bytes = vmq_counter_get(&queue->delivered_bytes) +
+		vmq_counter_get(&fast->delivered_bytes);
+	stats->bursts = vmq_counter_get(&queue->bursts) + vmq_counter_get(&fast->bursts);
 	stats->delivered_bytes -= RTE_MIN(stats->delivered_bytes, backend.disconnected_bytes);
 	stats->ring_full = backend.ring_full;
 	backlog = atomic_load_explicit(&queue->n_head, memory_order_relaxed) +
@@ -284,15 +306,15 @@ vmq_dp_queue_stats_get(const struct vmq_dp_queue *queue, struct vmq_dp_queue_sta
 	stats->drops[VMQ_DROP_DISCONNECTED] = backend.disconnected;
 	stats->drops[VMQ_DROP_RATE_LIMITED] = vmq_counter_get(&queue->rate_limited);
 	stats->drops[VMQ_DROP_BACKEND] = backend.failed;
+	stats->received = vmq_counter_get(&fast->delivered);
+	stats->received_bytes = vmq_counter_get(&fast->delivered_bytes);
 	for (i = 0; i < queue->n_inlets; i++) {
 		inlet = &queue->inlets[i];
 		stats->drops[VMQ_DROP_STOPPED] += vmq_counter_get(&inlet->stopped);
 		stats->drops[VMQ_DROP_NO_BUFFER] += vmq_counter_get(&inlet->no_buffer);
 		stats->drops[VMQ_DROP_NO_HEADROOM] += vmq_counter_get(&inlet->no_headroom);
-		stats->received += vmq_counter_get(&inlet->delivered) +
-			vmq_counter_get(&inlet->late);
-		stats->received_bytes += vmq_counter_get(&inlet->delivered_bytes) +
-			vmq_counter_get(&inlet->late_bytes);
+		stats->received += vmq_counter_get(&inlet->late);
+		stats->received_bytes += vmq_counter_get(&inlet->late_bytes);
 	}
 
 	for (i = 0; i < VMQ_DROP_COUNT; i++)

@@ -25,11 +25,7 @@
  * any worker brings what another VM sends.
  */
 struct inlet {
-	/* What this worker has received, and delivered at once: all that an ordinary burst counts. */
-	vmq_counter_t delivered;
-	vmq_counter_t delivered_bytes;
-	vmq_counter_t bursts;
-	/* What it has received beside that: dropped, or to be delivered later. */
+	/* What it has received and not delivered at once: see struct fast. */
 	vmq_counter_t late;
 	vmq_counter_t late_bytes;
 	vmq_counter_t no_buffer;
@@ -76,13 +72,63 @@ rate_give_back(struct rate *rate, uint64_t bytes)
 	rate->meter.tc = RTE_MIN(rate->meter.tc + bytes, rate->profile.cbs);
 }
 
-struct vmq_dp_queue {
-	/*
-	 * Read only after creation, but for what says who writes it. What an ordinary burst
-	 * looks at is in this cache line: with many queues each line of a queue is a miss.
-	 */
+/* What makes a queue's bursts go the careful way. */
+enum special {
+	SPECIAL_STOPPED = 1 << 0, /* it is not running */
+	SPECIAL_WAITED = 1 << 1, /* packets wait in the backlog or a hold, or did */
+	SPECIAL_SERVE = 1 << 2, /* not VMQ_SERVE_SOURCE */
+	SPECIAL_HOLD = 1 << 3,
+	SPECIAL_TAP = 1 << 4,
+	SPECIAL_RATE = 1 << 5, /* to the VM */
+	SPECIAL_BACKEND = 1 << 6, /* it keeps packets after tx_burst */
+};
+
+/*
+ * All that an ordinary burst touches of its queue, in one cache line: with many queues each
+ * line is a miss. For the same reason those of all queues lie together (fast.c).
+ */
+struct fast {
+	/* Read only after creation. */
 	vmq_backend_tx_fn *tx_burst; /* the backend's */
 	vmq_backend_tx_fetch_fn *tx_fetch; /* the backend's; NULL: none */
+	struct vmq_backend *backend;
+	struct vmq_dp_queue *queue;
+	uint16_t source_worker;
+
+	/* Bits of enum special. WAITED: workers: rw; all else: control: rw, workers: ro. */
+	_Atomic uint32_t special;
+
+	/* What the source's worker, who alone writes these, has received and delivered at once. */
+	vmq_counter_t delivered;
+	vmq_counter_t delivered_bytes;
+	vmq_counter_t bursts;
+} __rte_cache_aligned;
+
+/*
+ * Take one, zeroed; NULL: no memory. Put it back: NULL is allowed. Control thread.
+ */
+struct fast *fast_alloc(int socket_id);
+void fast_free(struct fast *fast);
+
+static inline bool
+fast_has(const struct fast *fast, enum special special)
+{
+	return (atomic_load_explicit(&fast->special, memory_order_acquire) & special) != 0;
+}
+
+/* What the bit stands for is written before it is set, and after it is cleared. */
+static inline void
+fast_set(struct fast *fast, enum special special, bool on)
+{
+	if (on)
+		atomic_fetch_or(&fast->special, special);
+	else
+		atomic_fetch_and(&fast->special, ~(uint32_t)special);
+}
+
+struct vmq_dp_queue {
+	/* Read only after creation, but for what says who writes it. */
+	struct fast *fast;
 	struct vmq_backend *backend;
 	_Atomic(struct vmq_dp_tap *) tap; /* control: wo; workers: ro. NULL: nobody looks on. */
 	_Atomic(struct rate *) to_vm; /* control: wo; serving worker: ro. NULL: no limit. */
@@ -90,9 +136,6 @@ struct vmq_dp_queue {
 	_Atomic enum vmq_serve serve; /* control: wo; workers: ro */
 	_Atomic uint16_t worker; /* control: wo; workers: ro. With VMQ_SERVE_OTHER: which. */
 	uint16_t source_worker;
-	_Atomic bool running; /* control: wo; workers: ro */
-	_Atomic bool waited; /* workers: packets wait in the backlog or a hold, or did */
-	bool backend_holds;
 	_Atomic bool received_into_pool; /* control: wo; workers: ro */
 	uint16_t id;
 
@@ -106,7 +149,7 @@ struct vmq_dp_queue {
 
 	/*
 	 * serving worker; control once no worker uses the queue. What was not delivered at once
-	 * by who received it: see struct inlet.
+	 * by who received it: see struct fast.
 	 */
 	vmq_counter_t delivered __rte_cache_aligned;
 	vmq_counter_t delivered_bytes;
@@ -174,6 +217,12 @@ struct sender {
 } __rte_cache_aligned;
 
 static inline bool
+queue_is_running(const struct vmq_dp_queue *queue)
+{
+	return !fast_has(queue->fast, SPECIAL_STOPPED);
+}
+
+static inline bool
 queue_is_served_by(const struct vmq_dp_queue *queue, enum vmq_serve serve)
 {
 	return atomic_load_explicit(&queue->serve, memory_order_acquire) == serve;
@@ -218,7 +267,7 @@ static inline bool
 queue_has_backlog(const struct vmq_dp_queue *queue)
 {
 	/* Most queues never have: spare them the ring's two cache lines. */
-	return atomic_load_explicit(&queue->waited, memory_order_relaxed) &&
+	return fast_has(queue->fast, SPECIAL_WAITED) &&
 		(atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
 			!rte_ring_empty(queue->backlog) || has_released(queue));
 }
@@ -231,12 +280,12 @@ queue_has_backlog(const struct vmq_dp_queue *queue)
 static inline void
 queue_forget_waiting(struct vmq_dp_queue *queue)
 {
-	atomic_store_explicit(&queue->waited, false, memory_order_relaxed);
+	fast_set(queue->fast, SPECIAL_WAITED, false);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&queue->hold, memory_order_relaxed) != NULL ||
 		atomic_load_explicit(&queue->n_head, memory_order_relaxed) > 0 ||
 		!rte_ring_empty(queue->backlog))
-		atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
+		fast_set(queue->fast, SPECIAL_WAITED, true);
 }
 
 /* Something waits in a ring now. */
@@ -244,7 +293,8 @@ static inline void
 queue_lets_wait(struct vmq_dp_queue *queue)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	atomic_store_explicit(&queue->waited, true, memory_order_relaxed);
+	if (!fast_has(queue->fast, SPECIAL_WAITED))
+		fast_set(queue->fast, SPECIAL_WAITED, true);
 }
 
 static inline const struct vmq_dp_tap *

@@ -70,7 +70,8 @@ deliver_fixed(struct vmq_dp_hw *hw, struct vmq_dp_queue *queue, struct rte_mbuf 
 		vmq_counter_add(&worker->profile.delivered, n);
 		vmq_counter_add(&worker->profile.bursts, 1);
 	}
-	if (unlikely(queue_is_held(queue, VMQ_HOLD_HARDWARE)) && hw->own == queue)
+	if (unlikely(fast_has(queue->fast, SPECIAL_HOLD)) && hw->own == queue &&
+		queue_is_held(queue, VMQ_HOLD_HARDWARE))
 		queue_hold(queue, packets, n, worker);
 	else
 		queue_deliver(queue, packets, n, worker);
@@ -164,7 +165,7 @@ sort_out(struct vmq_dp_hw *hw, struct vmq_dp_view *view, struct rte_mbuf **packe
 		queue = view->queues[classes[i].index];
 		/* A queue whose last filter has gone throws away what waits in its ring. */
 		if (!classes[i].claimed && hw->own != NULL &&
-			!atomic_load_explicit(&hw->own->running, memory_order_relaxed))
+			!queue_is_running(hw->own))
 			queue = hw->own;
 		vmq_counter_add(queue == hw->own ? &hw->confirmed : &hw->misplaced, run);
 		deliver_run(hw, queue, packets + i, classes + i, run, worker);

@@ -42,24 +42,21 @@ static inline void
 deliver(struct vmq_dp_view *view, uint16_t index, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
-	struct vmq_dp_queue *queue = view->queues[index];
+	struct fast *fast = view->fast[index];
 
-	if (unlikely(worker->profile.on || queue_is_held(queue, VMQ_HOLD_SOFTWARE)))
-		deliver_out_of_line(queue, packets, n, worker);
+	if (unlikely(worker->profile.on || fast_has(fast, SPECIAL_HOLD)))
+		deliver_out_of_line(fast->queue, packets, n, worker);
 	else
-		queue_deliver_in_line(queue, packets, n, worker, false);
+		queue_deliver_in_line(fast, packets, n, worker, false);
 }
 
 /* How many queues ahead of its turn what a delivery touches is asked for. */
 #define AHEAD 4
 
 static inline void
-fetch(const struct vmq_dp_view *view, uint16_t index, const struct worker *worker)
+fetch(const struct vmq_dp_view *view, uint16_t index)
 {
-	const struct vmq_dp_queue *queue = view->queues[index];
-
-	rte_prefetch0(queue);
-	rte_prefetch0(&queue->inlets[worker->number]);
+	rte_prefetch0(view->fast[index]);
 	rte_prefetch0(view->gathered[index][0]);
 }
 
@@ -94,7 +91,7 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 		if (i % FREEING_QUEUES == 0)
 			freeing(source, FREEING_QUEUES * VMQ_BURST);
 		if (i + AHEAD < source->n_dirty)
-			fetch(view, source->dirty[i + AHEAD], worker);
+			fetch(view, source->dirty[i + AHEAD]);
 		index = source->dirty[i];
 		n = view->n_gathered[index];
 		view->n_gathered[index] = 0;
@@ -127,7 +124,7 @@ put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
 		source->dirty[source->n_dirty++] = index;
 	view->gathered[index][m++] = packet;
 	if (unlikely(m == NEARLY_FULL))
-		queue_fetch(view->queues[index], worker);
+		queue_fetch(view->fast[index], worker);
 	if (m == VMQ_BURST) {
 		deliver_full(source, view, index, worker);
 		m = 0;
@@ -341,7 +338,8 @@ vmq_dp_view_create(uint16_t n_queues, int socket_id)
 	 */
 	const size_t gathered_at = RTE_CACHE_LINE_ROUNDUP(sizeof(struct vmq_dp_view));
 	const size_t queues_at = gathered_at + n_queues * sizeof(struct rte_mbuf *[VMQ_BURST]);
-	const size_t members_at = queues_at + n_queues * sizeof(struct vmq_dp_queue *);
+	const size_t fast_at = queues_at + n_queues * sizeof(struct vmq_dp_queue *);
+	const size_t members_at = fast_at + n_queues * sizeof(struct fast *);
 	const size_t counts_at = members_at + n_queues * sizeof(struct vmq_dp_member);
 	static uint64_t last_id;
 	struct vmq_dp_view *view;
@@ -356,6 +354,7 @@ vmq_dp_view_create(uint16_t n_queues, int socket_id)
 	view->members = RTE_PTR_ADD(view, members_at);
 	view->gathered = RTE_PTR_ADD(view, gathered_at);
 	view->queues = RTE_PTR_ADD(view, queues_at);
+	view->fast = RTE_PTR_ADD(view, fast_at);
 	view->n_gathered = RTE_PTR_ADD(view, counts_at);
 	return view;
 }
@@ -389,7 +388,10 @@ void
 vmq_dp_source_publish(struct vmq_dp_source *source, struct vmq_dp_view *view)
 {
 	struct vmq_dp_view *old;
+	uint16_t i;
 
+	for (i = 0; view != NULL && i < view->n_queues; i++)
+		view->fast[i] = view->queues[i]->fast;
 	old = atomic_exchange_explicit(&source->view, view, memory_order_acq_rel);
 	if (old != NULL)
 		garbage_add(source->dp, destroy_view, old);

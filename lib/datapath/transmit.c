@@ -388,7 +388,7 @@ queue_transmit(struct vmq_dp_queue *queue, struct worker *worker)
 	view = atomic_load_explicit(&sender->uplink->source->view, memory_order_acquire);
 	if (unlikely(view == NULL))
 		return 0;
-	if (unlikely(!atomic_load_explicit(&queue->running, memory_order_relaxed) ||
+	if (unlikely(!queue_is_running(queue) ||
 		!find_place(queue, sender, view)))
 		return refuse(queue, sender);
 	if (sender->n_wire == 0) {

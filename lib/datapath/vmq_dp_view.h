@@ -14,6 +14,7 @@
 #include <vmq_filter.h>
 
 struct vmq_dp_queue;
+struct fast;
 
 /** What senders have to know about a queue of a view. */
 struct vmq_dp_member {
@@ -51,6 +52,8 @@ struct vmq_dp_view {
 	struct vmq_dp_member *members; /**< By the same index; zeros at first. */
 	struct vmq_dp_flood *flood; /**< NULL: nobody gets copies. */
 	struct vmq_dp_view_slot *slots; /**< By slot of the port; NULL if it has none. */
+	/* Made by vmq_dp_source_publish(). */
+	struct fast **fast; /* of the same queues */
 	/* The worker's: what it has gathered for each of them. */
 	uint8_t *n_gathered;
 	struct rte_mbuf *(*gathered)[VMQ_BURST];
