@@ -2,23 +2,16 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
-#include <rte_random.h>
 
 #include "filter_private.h"
-#include "key_table.h"
-
-/*
- * A lookup that has to look at more slots than this makes the builder try another
- * hash function, a random one, so that no choice of MACs can make lookups slow. In a
- * table of 16384 random keys the longest lookup is one of 20 to 30.
- */
-#define PROBES_MAX 64
-#define TRIES_MAX 16
+#include "perfect.h"
 
 /* Where a frame's outermost tag is. */
 enum tag_place {
@@ -44,79 +37,84 @@ enum tag_place {
 /* Bytes of a frame up to the inner EtherType of a tagged one. */
 #define TAGGED_HEADER_BYTES (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
 
-/* A table that is no larger than this needs no prefetching. */
-#define NEAR_BYTES 8192
-
 struct vmq_classifier {
-	struct key_table table;
+	struct perfect table;
 	bool has_any; /* some filter tests the MAC alone */
 	bool has_vlan_alone;
 	size_t bytes;
 	struct key_entry slots[];
 };
 
-/* Fill the table. Gives up, and returns false, when a lookup would be too long. */
-static bool
-fill(struct vmq_classifier *classifier, const struct vmq_filter_set *set,
-	const struct vmq_classifier_queue *queues, uint32_t probes_max)
+static uint32_t
+value_for(const struct vmq_filter *filter, const struct vmq_classifier_queue *queue)
+{
+	uint32_t value = queue->index |
+		VALUE_CLAIM(filter->match.has_mac ? VMQ_CLAIM_MAC : VMQ_CLAIM_VLAN);
+
+	return value | (queue->keep_tags ? VALUE_STRIPPED(VMQ_TAG_INSERT)
+					 : VALUE_IN_FRAME(VMQ_TAG_STRIP));
+}
+
+/* The entries of a table, and what kinds of filters there are. Returns how many, or -errno. */
+static int
+list_entries(struct vmq_classifier *classifier, const struct vmq_filter_set *set,
+	const struct vmq_classifier_queue *queues, uint16_t n_queues, struct key_entry *entries)
 {
 	const struct vmq_filter *filter;
 	uint32_t after;
+	int n = 0;
 
 	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
-		const struct vmq_classifier_queue *queue = &queues[filter->queue_id];
-		uint32_t value = queue->index |
-			VALUE_CLAIM(filter->match.has_mac ? VMQ_CLAIM_MAC : VMQ_CLAIM_VLAN);
-
-		value |= queue->keep_tags ? VALUE_STRIPPED(VMQ_TAG_INSERT)
-					  : VALUE_IN_FRAME(VMQ_TAG_STRIP);
-
-		if (queue->active && key_table_insert(&classifier->table,
-			filter_match_key(&filter->match), value) > probes_max)
-			return false;
-	}
-	return true;
-}
-
-struct vmq_classifier *
-vmq_classifier_build(const struct vmq_filter_set *set, const struct vmq_classifier_queue *queues,
-	uint16_t n_queues, int socket_id)
-{
-	struct vmq_classifier *classifier;
-	const struct vmq_filter *filter;
-	uint32_t n_slots, tries, after;
-	size_t bytes;
-
-	n_slots = key_table_slots(vmq_filter_total(set));
-	bytes = sizeof(*classifier) + n_slots * sizeof(classifier->slots[0]);
-	classifier = rte_zmalloc_socket("vmq_classifier", bytes, RTE_CACHE_LINE_SIZE, socket_id);
-	if (classifier == NULL) {
-		rte_errno = ENOMEM;
-		return NULL;
-	}
-	classifier->bytes = bytes;
-	for (after = 0; (filter = vmq_filter_next(set, after)) != NULL; after = filter->id) {
-		if (filter->queue_id >= n_queues) {
-			rte_free(classifier);
-			rte_errno = EINVAL;
-			return NULL;
-		}
+		if (filter->queue_id >= n_queues)
+			return -EINVAL;
 		if (!queues[filter->queue_id].active)
 			continue;
 		if (!filter->match.has_mac)
 			classifier->has_vlan_alone = true;
 		else if (filter->match.vlan_test == VMQ_VLAN_ANY)
 			classifier->has_any = true;
+		entries[n++] = (struct key_entry){
+			.key = filter_match_key(&filter->match),
+			.value = value_for(filter, &queues[filter->queue_id]),
+		};
 	}
-	/* The last try stays, whatever comes: right, if slower. */
-	for (tries = 1; tries <= TRIES_MAX; tries++) {
-		key_table_init(&classifier->table, classifier->slots, n_slots,
-			tries == 1 ? KEY_MULTIPLIER : rte_rand() | 1);
-		if (fill(classifier, set, queues, tries < TRIES_MAX ? PROBES_MAX : UINT32_MAX))
-			break;
-		memset(classifier->slots, 0, n_slots * sizeof(classifier->slots[0]));
+	return n;
+}
+
+struct vmq_classifier *
+vmq_classifier_build(const struct vmq_filter_set *set, const struct vmq_classifier_queue *queues,
+	uint16_t n_queues, int socket_id)
+{
+	const uint32_t total = vmq_filter_total(set), n_slots = perfect_slots(total);
+	struct vmq_classifier *classifier;
+	struct key_entry *entries;
+	size_t bytes;
+	int ret;
+
+	bytes = sizeof(*classifier) + n_slots * sizeof(classifier->slots[0]) +
+		perfect_groups(total) * sizeof(classifier->table.groups[0]);
+	entries = calloc(RTE_MAX(total, 1U), sizeof(*entries));
+	classifier = rte_zmalloc_socket("vmq_classifier", bytes, RTE_CACHE_LINE_SIZE, socket_id);
+	if (entries == NULL || classifier == NULL) {
+		ret = -ENOMEM;
+		goto fail;
 	}
+	classifier->bytes = bytes;
+	ret = list_entries(classifier, set, queues, n_queues, entries);
+	if (ret < 0)
+		goto fail;
+	ret = perfect_fill(&classifier->table, entries, (uint32_t)ret, classifier->slots, n_slots,
+		(uint16_t *)&classifier->slots[n_slots]);
+	if (ret < 0)
+		goto fail;
+	free(entries);
 	return classifier;
+
+fail:
+	free(entries);
+	rte_free(classifier);
+	rte_errno = -ret;
+	return NULL;
 }
 
 void
@@ -173,14 +171,16 @@ frame_key(const struct rte_mbuf *packet, uint8_t *place)
 }
 
 static inline const struct key_entry *
-find(const struct key_table *table, uint64_t key)
+find(const struct perfect *table, uint64_t key)
 {
-	return key_table_find(table, key_table_hash(table, key), key);
+	const struct key_entry *entry = perfect_at(table, key);
+
+	return entry->key == key ? entry : NULL;
 }
 
 /* What the most specific filter did not claim: the less specific ones. */
-static inline const struct key_entry *
-find_less_specific(const struct vmq_classifier *classifier, uint64_t key)
+static __rte_noinline uint32_t
+find_less_specific(const struct vmq_classifier *classifier, uint64_t key, uint16_t default_index)
 {
 	const uint64_t vlan = key >> KEY_VLAN_SHIFT;
 	const struct key_entry *entry = NULL;
@@ -191,41 +191,24 @@ find_less_specific(const struct vmq_classifier *classifier, uint64_t key)
 	if (entry == NULL && classifier->has_vlan_alone && vlan != KEY_VLAN_UNTAGGED &&
 		vlan != KEY_VLAN_ANY)
 		entry = find(&classifier->table, vlan << KEY_VLAN_SHIFT);
-	return entry;
-}
-
-/* What is not in its first slot: further slots, then the less specific filters. */
-static const struct key_entry *
-search(const struct vmq_classifier *classifier, uint64_t key)
-{
-	const struct key_entry *entry;
-
-	if (key == 0)
-		return NULL;
-	entry = find(&classifier->table, key);
-	return entry != NULL ? entry : find_less_specific(classifier, key);
-}
-
-/* What is not in its first slot. */
-static __rte_noinline uint32_t
-search_value(const struct vmq_classifier *classifier, uint64_t key, uint16_t default_index)
-{
-	const struct key_entry *entry = search(classifier, key);
-
 	return entry != NULL ? entry->value : VALUE_UNCLAIMED | default_index;
 }
 
-/* An entry's value, or that of none. */
+/* The value of an entry, if it is the key's; else that of the key. */
+static __rte_always_inline uint32_t
+value_of_entry(const struct vmq_classifier *classifier, const struct key_entry *entry,
+	uint64_t key, uint16_t default_index)
+{
+	if (unlikely(entry->key != key))
+		return find_less_specific(classifier, key, default_index);
+	return entry->value;
+}
+
+/* A key's value. */
 static __rte_always_inline uint32_t
 value_of(const struct vmq_classifier *classifier, uint64_t key, uint16_t default_index)
 {
-	const struct key_entry *entry =
-		&classifier->slots[key_table_hash(&classifier->table, key)];
-
-	/* Key 0 means an empty slot; an untagged frame for MAC 0 has that key, too. */
-	if (unlikely(entry->key != key || key == 0))
-		return search_value(classifier, key, default_index);
-	return entry->value;
+	return value_of_entry(classifier, perfect_at(&classifier->table, key), key, default_index);
 }
 
 /* The same for one place of the tag, as it is in memory. */
@@ -284,47 +267,67 @@ ordinary_keys(struct rte_mbuf *const *packets, uint16_t n, uint64_t *keys, uint8
 /* Frames that are read before it is looked whether all are of the kind that was expected. */
 #define ALIKE 8
 
+/* The first 16 bytes of a frame. */
+typedef uint8_t head_bytes __attribute__((vector_size(16)));
+typedef uint16_t head_words __attribute__((vector_size(16)));
+typedef uint64_t head_quads __attribute__((vector_size(16)));
+
 /*
  * Read keys as long as frames are ordinary and all tagged, with 0x8100 and in the frame, or
- * all untagged: those of a port mostly are, and it takes half the instructions. Returns how
- * many keys it has read, a multiple of ALIKE.
+ * all untagged: those of a port mostly are, and it takes a third of the instructions. Returns
+ * how many keys it has read, a multiple of ALIKE.
  */
 static __rte_always_inline uint16_t
 alike_keys(struct rte_mbuf *const *packets, uint16_t n, uint64_t *keys, const bool tagged)
 {
-	/* The EtherType in bytes 8 to 15 of a frame. */
-	const uint64_t vlan = rte_le_to_cpu_64((uint64_t)RTE_BE16(RTE_ETHER_TYPE_VLAN) << 32);
-	const uint64_t type_mask = UINT64_C(0xffff) << 32;
-	uint64_t first, second, flags, other;
+	/* Then the lower half is the key, and the EtherType is in the upper one, twice. */
+	const head_bytes mask = {255, 255, 255, 255, 255, 255, tagged ? 0x0f : 0, tagged ? 255 : 0,
+		255, 255, 255, 255};
+	const head_bytes types = {0, 0, 0, 0, 0, 0, 0, 0, 0x81, 0x00, tagged ? 0x81 : 0x88,
+		tagged ? 0x00 : 0xa8};
+	head_bytes head, other;
 	const struct rte_mbuf *packet;
+	uint64_t flags, others;
 	uint16_t done, i;
 	int32_t shortest;
 
 	for (done = 0; done + ALIKE <= n; done += ALIKE) {
-		flags = other = 0;
+		other = (head_bytes){0};
+		flags = 0;
 		shortest = 0;
 		VMQ_UNROLL
 		for (i = 0; i < ALIKE; i++) {
 			packet = packets[done + i];
-			memcpy(&first, rte_pktmbuf_mtod(packet, const uint8_t *), sizeof(first));
-			memcpy(&second, rte_pktmbuf_mtod_offset(packet, const uint8_t *,
-				sizeof(first)), sizeof(second));
-			first = rte_le_to_cpu_64(first) & KEY_MAC_MASK;
-			second = rte_le_to_cpu_64(second);
-			if (tagged)
-				other |= second ^ vlan;
-			else
-				other |= is_tag((uint16_t)(second >> 32)) ? type_mask : 0;
-			keys[done + i] = tagged ? first | (second & KEY_TCI_MASK) : first;
+			memcpy(&head, rte_pktmbuf_mtod(packet, const void *), sizeof(head));
+			head = __builtin_shufflevector(head, head, 0, 1, 2, 3, 4, 5, 14, 15,
+				12, 13, 12, 13, 0, 0, 0, 0) & mask;
+			keys[done + i] = rte_le_to_cpu_64(((head_quads)head)[0]);
+			/* Tagged: is it another type? Untagged: is it that of a tag? */
+			other |= tagged ? head ^ types
+				: (head_bytes)((head_words)head == (head_words)types);
 			flags |= packet->ol_flags;
 			/* Negative, if one is. */
 			shortest |= packet->data_len - TAGGED_HEADER_BYTES;
 		}
-		if (unlikely((other & type_mask) != 0 || shortest < 0 ||
+		others = rte_le_to_cpu_64(((head_quads)other)[1]) & UINT32_MAX;
+		if (unlikely(others != 0 || shortest < 0 ||
 			(flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0))
 			break;
 	}
 	return done;
+}
+
+/* Functions of their own: together with all else of a lookup the CPU's registers are too few. */
+static __rte_noinline uint16_t
+tagged_keys(struct rte_mbuf *const *packets, uint16_t n, uint64_t *keys)
+{
+	return alike_keys(packets, n, keys, true);
+}
+
+static __rte_noinline uint16_t
+untagged_keys(struct rte_mbuf *const *packets, uint16_t n, uint64_t *keys)
+{
+	return alike_keys(packets, n, keys, false);
 }
 
 /*
@@ -340,9 +343,9 @@ read_keys(struct rte_mbuf *const *packets, uint16_t n, uint64_t *keys, uint8_t *
 	memcpy(&type, rte_pktmbuf_mtod_offset(packets[0], const uint8_t *, 2 * RTE_ETHER_ADDR_LEN),
 		sizeof(type));
 	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN))
-		done = alike_keys(packets, n, keys, true);
+		done = tagged_keys(packets, n, keys);
 	else
-		done = alike_keys(packets, n, keys, false);
+		done = untagged_keys(packets, n, keys);
 	places[0] = type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ? TAG_IN_FRAME : TAG_NONE;
 	if (done < n && !ordinary_keys(packets + done, n - done, keys + done, places + done))
 		for (i = done; i < n; i++)
@@ -364,16 +367,56 @@ are_one(const uint64_t *keys, uint16_t n)
 	return differ == 0;
 }
 
+/*
+ * The values of keys, without a branch. Returns whether all keys have one; those that have
+ * not differ from what was found.
+ */
+static __rte_always_inline bool
+find_values(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values,
+	uint64_t *restrict differ, const bool grouped)
+{
+	const struct perfect here = *table;
+	const struct key_entry *entry;
+	uint64_t all = 0;
+	uint16_t i;
+
+	VMQ_UNROLL
+	for (i = 0; i < n; i++) {
+		entry = &here.slots[grouped ? perfect_slot_grouped(&here, keys[i])
+			: perfect_slot_plain(&here, keys[i])];
+		differ[i] = entry->key ^ keys[i];
+		all |= differ[i];
+		values[i] = entry->value;
+	}
+	return all == 0;
+}
+
+static __rte_noinline bool
+find_plain(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values,
+	uint64_t *differ)
+{
+	return find_values(table, keys, n, values, differ, false);
+}
+
+static __rte_noinline bool
+find_grouped(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values,
+	uint64_t *differ)
+{
+	return find_values(table, keys, n, values, differ, true);
+}
+
 enum vmq_burst_class
 vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *const *packets,
 	uint16_t n, struct vmq_class *classes, uint16_t default_index)
 {
 	const uint32_t strip = VALUE_CLAIM(VMQ_CLAIM_MAC) | VALUE_IN_FRAME(VMQ_TAG_STRIP);
 	const uint32_t leave = VALUE_CLAIM(VMQ_CLAIM_MAC) | VALUE_IN_FRAME(VMQ_TAG_LEAVE);
-	uint32_t value, mask, all = UINT32_MAX, any = 0;
-	uint64_t keys[VMQ_BURST];
+	const struct perfect *table = &classifier->table;
+	uint32_t value, mask, all = UINT32_MAX, any = 0, values[VMQ_BURST];
+	uint64_t keys[VMQ_BURST], differ[VMQ_BURST];
 	uint8_t places[VMQ_BURST];
 	uint16_t done, i, m, alike;
+	bool found;
 
 	for (done = 0; done < n; done += m) {
 		m = RTE_MIN((uint16_t)(n - done), (uint16_t)VMQ_BURST);
@@ -386,21 +429,20 @@ vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *
 			any |= value;
 			continue;
 		}
-		/* A small table is in the first cache already. */
-		if (classifier->bytes > NEAR_BYTES)
-			for (i = 0; i < m; i++)
-				rte_prefetch0(&classifier->slots[key_table_hash(&classifier->table,
-					keys[i])]);
+		found = table->groups == NULL ? find_plain(table, keys, m, values, differ)
+			: find_grouped(table, keys, m, values, differ);
+		for (i = 0; unlikely(!found) && i < m; i++)
+			if (differ[i] != 0)
+				values[i] = find_less_specific(classifier, keys[i], default_index);
 		mask = places[0] == TAG_IN_FRAME ? VALUE_WITH_TAG : VALUE_WITHOUT_TAG;
-		VMQ_UNROLL
 		for (i = 0; i < alike; i++) {
-			value = value_of(classifier, keys[i], default_index) & mask;
+			value = values[i] & mask;
 			answer(&classes[done + i], value);
 			all &= value;
 			any |= value;
 		}
 		for (; i < m; i++) {
-			value = value_at(value_of(classifier, keys[i], default_index), places[i]);
+			value = value_at(values[i], places[i]);
 			answer(&classes[done + i], value);
 			all &= value;
 			any |= value;

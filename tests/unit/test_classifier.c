@@ -18,7 +18,7 @@
 
 #include <vmq_filter.h>
 
-#include "key_table.h"
+#include "perfect.h"
 
 #define POOL_BUFFERS 2048
 #define BUFFER_SIZE 256
@@ -717,6 +717,80 @@ removing_a_key_leaves_every_other_one_to_be_found(void **state)
 	free(slots);
 }
 
+/* Keys of a table and their values: any numbers, or those of one vendor's MACs in a VLAN. */
+static void
+make_entries(struct key_entry *entries, uint32_t n, bool consecutive_macs)
+{
+	const uint64_t first = unit_random() & KEY_MAC_MASK & ~UINT64_C(0xffff0000ffff);
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		/* The lowest bits are the number's: no two keys are the same. */
+		entries[i].key = consecutive_macs
+			? first | (uint64_t)rte_cpu_to_be_16((uint16_t)i) << 32 | KEY_VLAN(7)
+			: (((uint64_t)unit_random() << 32 | (uint32_t)unit_random()) &
+				(KEY_TCI_MASK | KEY_MAC_MASK) & ~UINT64_C(0x1ffff)) | i;
+		entries[i].value = i;
+	}
+}
+
+static void
+a_key_is_in_the_one_slot_where_it_is_looked_for(void **state)
+{
+	static const uint32_t numbers[] = {0, 1, 2, 24, 47, 48, 49, 64, 100, 1000, 1024, 5000,
+		16384, 65535};
+	struct key_entry *entries, *slots;
+	const struct key_entry *found;
+	struct perfect table;
+	uint16_t *groups;
+	uint32_t n, i, j;
+
+	(void)state;
+	for (i = 0; i < 2 * RTE_DIM(numbers); i++) {
+		n = numbers[i / 2];
+		entries = calloc(n + 1, sizeof(*entries));
+		slots = calloc(perfect_slots(n), sizeof(*slots));
+		groups = calloc(perfect_groups(n), sizeof(*groups));
+		make_entries(entries, n, i % 2 != 0);
+		assert_int_equal(perfect_fill(&table, entries, n, slots, perfect_slots(n), groups),
+			0);
+		/* Few get by without groups; at 48 keys mostly, not always. */
+		assert_true(n > 24 || table.groups == NULL);
+		assert_true(n <= 48 || table.groups != NULL);
+		for (j = 0; j < n; j++) {
+			found = perfect_at(&table, entries[j].key);
+			assert_int_equal(found->key, entries[j].key);
+			assert_int_equal(found->value, j);
+			/* Of a VLAN that none has. */
+			assert_true(perfect_at(&table, entries[j].key ^ KEY_VLAN(0x800))->key !=
+				(entries[j].key ^ KEY_VLAN(0x800)) || i % 2 == 0);
+		}
+		free(entries);
+		free(slots);
+		free(groups);
+	}
+}
+
+/* What cannot be: the caller has seen to it that no two keys are the same. */
+static void
+keys_that_cannot_be_set_apart_are_refused(void **state)
+{
+	static const uint32_t numbers[] = {2, 100};
+	struct key_entry entries[100], slots[256];
+	uint16_t groups[128];
+	struct perfect table;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(numbers); i++) {
+		make_entries(entries, numbers[i], false);
+		entries[1] = entries[0];
+		assert_true(perfect_slots(numbers[i]) <= RTE_DIM(slots));
+		assert_int_equal(perfect_fill(&table, entries, numbers[i], slots,
+			perfect_slots(numbers[i]), groups), -EAGAIN);
+	}
+}
+
 static void
 strip_and_insert_are_inverse_byte_for_byte(void **state)
 {
@@ -822,6 +896,8 @@ main(void)
 		cmocka_unit_test(a_classifier_does_not_change_with_its_set),
 		cmocka_unit_test(no_choice_of_filters_makes_lookups_slow),
 		cmocka_unit_test(removing_a_key_leaves_every_other_one_to_be_found),
+		cmocka_unit_test(a_key_is_in_the_one_slot_where_it_is_looked_for),
+		cmocka_unit_test(keys_that_cannot_be_set_apart_are_refused),
 		cmocka_unit_test(strip_and_insert_are_inverse_byte_for_byte),
 		cmocka_unit_test(a_tag_goes_in_and_out_of_a_chain_of_segments),
 		cmocka_unit_test(only_the_outer_tag_of_two_is_stripped),
