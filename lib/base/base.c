@@ -27,6 +27,17 @@ vmq_status_name(enum vmq_status status)
 	return status_names[status];
 }
 
+void
+vmq_packets_free_any(struct rte_mbuf **packets, uint16_t n)
+{
+	if (n == 0)
+		return;
+	if (likely(vmq_packets_are_ordinary(packets, n)))
+		rte_mempool_put_bulk(packets[0]->pool, (void *const *)packets, n);
+	else
+		rte_pktmbuf_free_bulk(packets, n);
+}
+
 enum vmq_status
 vmq_error_set(struct vmq_error *err, enum vmq_status status, const char *format, ...)
 {

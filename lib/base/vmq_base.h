@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_log.h>
 #include <rte_mbuf.h>
@@ -112,16 +113,19 @@ vmq_counter_get(const vmq_counter_t *counter)
 /** The loop that follows, eight rounds in one: for loops over the packets of a burst. */
 #define VMQ_UNROLL _Pragma("GCC unroll 8")
 
-/* See vmq_packets_free(); n may be a constant. */
-static __rte_always_inline void
-vmq_packets_free_n(struct rte_mbuf **packets, uint16_t n)
+/*
+ * May packets go home in one piece: are all of one segment of their own, and of the pool of the
+ * first one? n may be a constant.
+ */
+static __rte_always_inline bool
+vmq_packets_are_ordinary(struct rte_mbuf *const *packets, uint16_t n)
 {
 	/* These lie side by side in a packet: one load reads them all. */
 	const struct {
 		uint16_t data_off, refcnt, nb_segs, port;
 	} one = {.refcnt = 1, .nb_segs = 1}, each = {.refcnt = UINT16_MAX, .nb_segs = UINT16_MAX};
 	uint64_t ordinary, mask, fields, special = 0, flags = 0, elsewhere = 0;
-	struct rte_mempool *pool;
+	const struct rte_mempool *pool;
 	uint16_t i;
 
 	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, refcnt) != offsetof(struct rte_mbuf, data_off) +
@@ -139,10 +143,49 @@ vmq_packets_free_n(struct rte_mbuf **packets, uint16_t n)
 		elsewhere |= (uint64_t)(uintptr_t)packets[i]->pool ^ (uint64_t)(uintptr_t)pool;
 	}
 	flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	if (likely(((special & mask) | flags | elsewhere) == 0))
-		rte_mempool_put_bulk(pool, (void *const *)packets, n);
-	else
-		rte_pktmbuf_free_bulk(packets, n);
+	return ((special & mask) | flags | elsewhere) == 0;
+}
+
+/* See vmq_packets_free(). */
+void vmq_packets_free_any(struct rte_mbuf **packets, uint16_t n);
+
+/*
+ * Put ordinary packets into this lcore's cache of their pool, if there is room: what
+ * rte_mempool_put_bulk() does then, without the rest of it, which makes a large function of
+ * a small one. Returns false if there is none. n is a constant.
+ */
+static __rte_always_inline bool
+vmq_packets_put(struct rte_mbuf **packets, const uint16_t n)
+{
+#ifdef RTE_LIBRTE_MEMPOOL_DEBUG /* it would miss its cookies */
+	(void)packets;
+	return n == 0;
+#else
+	struct rte_mempool_cache *cache;
+	void **place;
+
+	if (unlikely(!vmq_packets_are_ordinary(packets, n)))
+		return false;
+	cache = rte_mempool_default_cache(packets[0]->pool, rte_lcore_id());
+	if (unlikely(cache == NULL || cache->len + n > cache->flushthresh))
+		return false;
+	place = &cache->objs[cache->len];
+	cache->len += n;
+	memcpy(place, packets, n * sizeof(*place));
+	return true;
+#endif
+}
+
+/**
+ * Free one or two ordinary packets. With very many VMs that is a burst: no loop then, and no
+ * call. Any lcore.
+ *
+ * @return false: nothing is done; use vmq_packets_free().
+ */
+static inline bool
+vmq_packets_free_few(struct rte_mbuf **packets, uint16_t n)
+{
+	return (n == 1 && vmq_packets_put(packets, 1)) || (n == 2 && vmq_packets_put(packets, 2));
 }
 
 /**
@@ -152,19 +195,8 @@ vmq_packets_free_n(struct rte_mbuf **packets, uint16_t n)
 static inline void
 vmq_packets_free(struct rte_mbuf **packets, uint16_t n)
 {
-	/* With very many VMs a burst is one or two: no loop then, and no copy of unknown length. */
-	switch (n) {
-	case 0:
-		break;
-	case 1:
-		vmq_packets_free_n(packets, 1);
-		break;
-	case 2:
-		vmq_packets_free_n(packets, 2);
-		break;
-	default:
-		vmq_packets_free_n(packets, n);
-	}
+	if (!vmq_packets_free_few(packets, n))
+		vmq_packets_free_any(packets, n);
 }
 
 /** Length of packets together, in bytes. Any lcore. */

@@ -315,7 +315,10 @@ void
 queue_deliver(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
 {
-	queue_deliver_in_line(queue->fast, packets, n, worker, true);
+	if (likely(fast_is_plain(queue->fast) && queue->source_worker == worker->number))
+		queue_deliver_in_line(queue->fast, packets, n, worker, true);
+	else
+		queue_deliver_carefully(queue, packets, n, worker);
 }
 
 void

@@ -23,15 +23,13 @@ uint64_t queue_keep_rest(struct vmq_dp_queue *queue, struct rte_mbuf **packets, 
 
 /* Is all that may be the matter with a queue not so? */
 static inline bool
-fast_is_plain(const struct fast *fast, const struct worker *worker)
+fast_is_plain(const struct fast *fast)
 {
-	return atomic_load_explicit(&fast->special, memory_order_acquire) == 0 &&
-		fast->source_worker == worker->number;
+	return atomic_load_explicit(&fast->special, memory_order_acquire) == 0;
 }
 
 /*
- * Deliver packets to their queue, or keep them for it, or drop them. Takes them all. Any
- * worker: the packets of one worker stay in order.
+ * Deliver packets to their queue, with which nothing is the matter. By its source's worker.
  *
  * sampled: the turn may be a sample; a constant.
  */
@@ -39,23 +37,21 @@ static __rte_always_inline void
 queue_deliver_in_line(struct fast *fast, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker, bool sampled)
 {
-	uint64_t bytes;
+	uint64_t bytes = vmq_packets_bytes(packets, n);
 	uint16_t sent;
 
-	if (unlikely(!fast_is_plain(fast, worker))) {
-		queue_deliver_carefully(fast->queue, packets, n, worker);
-		return;
-	}
-	bytes = vmq_packets_bytes(packets, n);
 	if (sampled)
 		profile_enter(worker, VMQ_STAGE_DELIVER);
 	sent = fast->tx_burst(fast->backend, packets, n);
 	if (sampled)
 		profile_enter(worker, VMQ_STAGE_ACCOUNT);
-	if (unlikely(sent < n))
+	if (unlikely(sent < n)) {
 		bytes -= queue_keep_rest(fast->queue, packets + sent, (uint16_t)(n - sent),
 			worker);
-	vmq_counter_add(&fast->bursts, sent > 0);
+		if (sent == 0)
+			return;
+	}
+	vmq_counter_add(&fast->bursts, 1);
 	vmq_counter_add(&fast->delivered, sent);
 	vmq_counter_add(&fast->delivered_bytes, bytes);
 }

@@ -68,7 +68,8 @@ struct vmq_dp_source {
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
 	uint32_t undelivered; /* packets received that drain does not count yet */
 	uint32_t n_dirty;
-	uint16_t dirty[VMQ_GATHER_MAX]; /* indices in seen of queues with something gathered */
+	/* Indices in seen of queues with something gathered; one more is written. */
+	uint16_t dirty[VMQ_GATHER_MAX + 1];
 } __rte_cache_aligned;
 
 /* A slot of hardware queues: Rx queues of the port beside the default one. */

@@ -19,7 +19,7 @@ drop_no_headroom(const struct vmq_dp_queue *queue, struct inlet *inlet, struct r
 	rte_pktmbuf_free(packet);
 }
 
-/* In a turn that is a sample, or to a queue that is held. */
+/* In a turn that is a sample, or to a queue that something is the matter with. */
 static __rte_noinline void
 deliver_out_of_line(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint16_t n,
 	struct worker *worker)
@@ -44,10 +44,10 @@ deliver(struct vmq_dp_view *view, uint16_t index, struct rte_mbuf **packets, uin
 {
 	struct fast *fast = view->fast[index];
 
-	if (unlikely(worker->profile.on || fast_has(fast, SPECIAL_HOLD)))
-		deliver_out_of_line(fast->queue, packets, n, worker);
-	else
+	if (likely(fast_is_plain(fast) && !worker->profile.on))
 		queue_deliver_in_line(fast, packets, n, worker, false);
+	else
+		deliver_out_of_line(fast->queue, packets, n, worker);
 }
 
 /* How many queues ahead of its turn what a delivery touches is asked for. */
@@ -102,6 +102,9 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	source->gather_polls = 0;
 }
 
+/* With more queues a packet is often the first one of its queue. */
+#define MANY_QUEUES 128
+
 /* So many packets are gathered, and delivery is not far: a quarter of a burst. */
 #define NEARLY_FULL (VMQ_BURST * 3 / 4)
 
@@ -113,23 +116,32 @@ deliver_full(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t in
 	deliver(view, index, view->gathered[index], VMQ_BURST, worker);
 }
 
-/* Put a packet to those of its queue; a full burst goes out at once. */
-static __rte_always_inline void
+/*
+ * Put a packet to those of its queue; a full burst goes out at once. Returns how many queues
+ * are dirty now: in a loop that number need not be stored each time.
+ */
+static __rte_always_inline uint32_t
 put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
-	struct rte_mbuf *packet, struct worker *worker)
+	struct rte_mbuf *packet, uint32_t n_dirty, const bool many, struct worker *worker)
 {
-	uint16_t m = view->n_gathered[index];
+	uint16_t n = view->n_gathered[index];
 
-	if (m == 0)
-		source->dirty[source->n_dirty++] = index;
-	view->gathered[index][m++] = packet;
-	if (unlikely(m == NEARLY_FULL))
-		queue_fetch(view->fast[index], worker);
-	if (m == VMQ_BURST) {
-		deliver_full(source, view, index, worker);
-		m = 0;
+	if (many) {
+		/* No branch: whether it is the first one nobody can foresee. */
+		source->dirty[n_dirty] = index;
+		n_dirty += n == 0;
+	} else if (unlikely(n == 0)) {
+		source->dirty[n_dirty++] = index;
 	}
-	view->n_gathered[index] = (uint8_t)m;
+	view->gathered[index][n++] = packet;
+	if (unlikely(n == NEARLY_FULL))
+		queue_fetch(view->fast[index], worker);
+	if (unlikely(n == VMQ_BURST)) {
+		deliver_full(source, view, index, worker);
+		n = 0;
+	}
+	view->n_gathered[index] = (uint8_t)n;
+	return n_dirty;
 }
 
 /* A copy: there is room for the packets of a full burst behind it. */
@@ -141,7 +153,7 @@ gather_copy(void *arg, struct vmq_dp_view *view, uint16_t index, struct rte_mbuf
 
 	if (source->n_dirty >= RTE_DIM(source->dirty) - VMQ_BURST)
 		source_flush(source, worker);
-	put(source, view, index, copy, worker);
+	source->n_dirty = put(source, view, index, copy, source->n_dirty, false, worker);
 }
 
 /*
@@ -174,7 +186,8 @@ gather_mixed(struct vmq_dp_source *source, struct rte_mbuf **packets,
 				&view->queues[index]->inlets[worker->number], packets[i]);
 			continue;
 		}
-		put(source, view, index, packets[i], worker);
+		source->n_dirty = put(source, view, index, packets[i], source->n_dirty, false,
+			worker);
 	}
 }
 
@@ -191,7 +204,26 @@ gather_one(struct vmq_dp_source *source, struct rte_mbuf **packets, uint16_t ind
 		return;
 	}
 	for (i = 0; i < n; i++)
-		put(source, view, index, packets[i], worker);
+		source->n_dirty = put(source, view, index, packets[i], source->n_dirty, false,
+			worker);
+}
+
+/* Packets of several queues. strip and many are constants. */
+static __rte_always_inline void
+gather_several(struct vmq_dp_source *source, struct rte_mbuf **packets,
+	const struct vmq_class *classes, uint16_t n, const bool strip, const bool many,
+	struct worker *worker)
+{
+	struct vmq_dp_view *view = source->seen;
+	uint32_t n_dirty = source->n_dirty;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		if (strip)
+			vmq_tag_strip(packets[i]);
+		n_dirty = put(source, view, classes[i].index, packets[i], n_dirty, many, worker);
+	}
+	source->n_dirty = n_dirty;
 }
 
 /* Gather packets for their queues. */
@@ -199,7 +231,6 @@ static inline void
 gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq_class *classes,
 	uint16_t n, enum vmq_burst_class common, struct worker *worker)
 {
-	struct vmq_dp_view *view = source->seen;
 	uint16_t i;
 
 	switch (common) {
@@ -211,14 +242,16 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 		gather_one(source, packets, classes[0].index, n, worker);
 		break;
 	case VMQ_BURST_STRIP:
-		for (i = 0; i < n; i++) {
-			vmq_tag_strip(packets[i]);
-			put(source, view, classes[i].index, packets[i], worker);
-		}
+		if (source->seen->n_queues > MANY_QUEUES)
+			gather_several(source, packets, classes, n, true, true, worker);
+		else
+			gather_several(source, packets, classes, n, true, false, worker);
 		break;
 	case VMQ_BURST_LEAVE:
-		for (i = 0; i < n; i++)
-			put(source, view, classes[i].index, packets[i], worker);
+		if (source->seen->n_queues > MANY_QUEUES)
+			gather_several(source, packets, classes, n, false, true, worker);
+		else
+			gather_several(source, packets, classes, n, false, false, worker);
 		break;
 	default:
 		gather_mixed(source, packets, classes, n, worker);
