@@ -64,19 +64,6 @@ is_of_vm(const struct vhost_ahead *ahead, const void *start, size_t bytes)
 	return false;
 }
 
-void *
-vhost_ahead_address(const struct vhost_ahead *ahead, uint64_t guest, uint64_t bytes)
-{
-	const struct vhost_region *region = ahead->regions;
-	uint32_t i;
-
-	for (i = 0; i < ahead->n_regions; i++, region++)
-		if (guest - region->guest < region->bytes)
-			return bytes <= region->bytes - (guest - region->guest)
-				? (void *)(uintptr_t)(guest - region->guest + region->host) : NULL;
-	return NULL;
-}
-
 /*
  * A header that is alone in its line, as DPDK's drivers have it, is to be read only: as a rule
  * it says already what it should, and both CPUs keep the line.

@@ -390,7 +390,18 @@ bool vhost_ahead_know(const struct vhost_ahead *ahead, struct vhost_ring *ring, 
  * Where we see bytes of the VM's memory; NULL if they are not all of one region. Worker,
  * inside the gate.
  */
-void *vhost_ahead_address(const struct vhost_ahead *ahead, uint64_t guest, uint64_t bytes);
+static inline void *
+vhost_ahead_address(const struct vhost_ahead *ahead, uint64_t guest, uint64_t bytes)
+{
+	const struct vhost_region *region = ahead->regions;
+	uint32_t i;
+
+	for (i = 0; i < ahead->n_regions; i++, region++)
+		if (guest - region->guest < region->bytes)
+			return bytes <= region->bytes - (guest - region->guest)
+				? (void *)(uintptr_t)(guest - region->guest + region->host) : NULL;
+	return NULL;
+}
 
 /*
  * Ask for what the next burst of n packets to a ring will write. Worker, inside the gate.

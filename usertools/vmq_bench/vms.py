@@ -13,10 +13,14 @@ whose speed changes from minute to minute.
 With --stopped: what the others keep of their rate, at full load, while the last one of
 the VMs is connected and reads nothing. It stops and goes on in one run, window by window,
 because runs of their own differ by more than it could cost.
+
+With --in-turns: the greatest number of VMs beside the least. Both switches with their VMs
+are there, and one stands still (SIGSTOP) while the other one is measured, window by window.
 """
 
 import contextlib
 import pathlib
+import signal
 import tempfile
 import time
 
@@ -29,7 +33,9 @@ FRAMES = 4096
 BUFFERS = 4 * FRAMES
 VMS_MAX = 30  # ports of one testpmd
 SWITCH_MB = 1024
+VMQD_MB = 256
 GUEST_MB = 512
+TURN_WARM_UP_S = 0.2
 
 
 def numbers(text):
@@ -48,9 +54,12 @@ def add_arguments(parser):
     parser.add_argument("--stopped", action="store_true",
                         help="what the others keep while one VM reads nothing; with the greatest "
                              "of --n, without Open vSwitch")
+    parser.add_argument("--in-turns", action="store_true",
+                        help="the greatest of --n beside the least, in turns of --seconds each, "
+                             "without Open vSwitch")
     parser.add_argument("--rounds", type=int, default=10,
-                        help="with --stopped: how often in a run it stops and goes on, --seconds "
-                             "each (default %(default)s)")
+                        help="with --stopped and --in-turns: turns of a run (default "
+                             "%(default)s)")
 
 
 def check_arguments(parser, args):
@@ -62,6 +71,8 @@ def check_arguments(parser, args):
         parser.error("--seconds: at least half a second")
     if args.stopped and max(args.n) < 2:
         parser.error("--stopped: needs two VMs")
+    if args.in_turns and (args.stopped or len(args.n) < 2):
+        parser.error("--in-turns: needs two numbers of VMs, and goes without --stopped")
     if args.rounds < 1:
         parser.error("--rounds: at least 1")
 
@@ -159,6 +170,7 @@ class Point:
         self.vmqd = Vmqd(args.vmqd, folder, doc)
         self.vmqd.check()
         self.ovs_version = None
+        self.process = None
 
     def guests(self):
         return Guests(self.folder, self.cores, self.prefix, self.n, self.args.packed)
@@ -167,12 +179,24 @@ class Point:
     def started(self):
         """VMs that receive from vmqd."""
         with self.guests() as guests:
-            process = self.vmqd.start()
+            self.process = self.vmqd.start()
             try:
                 guests.start()
                 yield guests
             finally:
-                common.stop(process)
+                common.stop(self.process)
+
+    @contextlib.contextmanager
+    def standing_still(self, guests):
+        """Neither vmqd nor its VMs run."""
+        processes = [self.process, guests.pmd.process]
+        try:
+            for process in processes:
+                process.send_signal(signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                process.send_signal(signal.SIGCONT)
 
     def run_vmqd(self):
         with self.started() as guests:
@@ -261,6 +285,61 @@ def run_stopped(args, screen, machine):
         "machine": machine, "versions": common.versions(vmqd=version)})
 
 
+def run_in_turns(args, screen, machine):
+    """The least and the greatest number of VMs, each in its own switch, in turn."""
+    least, greatest = min(args.n), max(args.n)
+    names = [f"{least} VMs", f"{least} VMs, again", f"{greatest} VMs"]
+    figures = {name: Figure(name, "Mpps") for name in names}
+    screen.expect(args.runs * args.rounds)
+    with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
+            common.runtime(common.prefix()) as prefix:
+        cores = common.choose_cores(args.core)
+        few, many = (Point(args, pathlib.Path(folder), cores, f"{prefix}_{n}", n)
+                     for n in (least, greatest))
+        for _ in range(args.runs):
+            with contextlib.ExitStack() as stack:
+                few_guests = stack.enter_context(few.started())
+                stack.enter_context(few.standing_still(few_guests))
+                many_guests = stack.enter_context(many.started())
+                stack.enter_context(many.standing_still(many_guests))
+                sides = dict(zip(names, [(few, few_guests), (few, few_guests),
+                                         (many, many_guests)]))
+                for number in range(args.rounds):
+                    screen.step(f"{least} and {greatest} VMs")
+                    # Each is as often the first of a round as the others.
+                    first = number % len(names)
+                    for name in names[first:] + names[:first]:
+                        figures[name].values.append(measure_turn(*sides[name], args.seconds))
+        version = few.vmqd.version()
+    one, again, all_of_them = figures.values()
+    through = common.turns_ratio(f"{greatest} VMs / {least} VMs", all_of_them, one)
+    same = common.turns_ratio(f"{least} VMs, again / {least} VMs", again, one)
+    screen.say(f"-- {args.size} byte frames; {args.runs} times {args.rounds} rounds of windows of "
+               f"{args.seconds:g} s")
+    for figure in (one, again, all_of_them, through):
+        screen.say(figure.text())
+    screen.say(same.text() + ": what chance alone makes of a ratio")
+    common.write_result(args, {
+        "bench": "vms_in_turns", "n": [least, greatest], "frame_bytes": args.size,
+        "runs": args.runs, "rounds": args.rounds, "seconds": args.seconds,
+        "ratio": round(through.median, 4), "ratio_same": round(same.median, 4),
+        "figures": [figure.result() for figure in (one, again, all_of_them, through)],
+        "machine": machine, "versions": common.versions(vmqd=version)})
+
+
+def measure_turn(point, guests, seconds):
+    """Let one that stands still go on for a window. Returns its Mpps."""
+    processes = [point.process, guests.pmd.process]
+    for process in processes:
+        process.send_signal(signal.SIGCONT)
+    try:
+        time.sleep(TURN_WARM_UP_S)
+        return guests.measure(seconds)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+
+
 def n_bits(size):
     """Thousands of bits of a frame, without its check sequence: what the VM gets."""
     return (size - 4) * 8 / 1e3
@@ -273,17 +352,24 @@ def column(points, place):
 
 
 def run(args):
-    common.need_hugepages(SWITCH_MB + GUEST_MB + 256)
+    if args.in_turns:
+        common.need_hugepages(2 * (GUEST_MB + VMQD_MB))
+    else:
+        common.need_hugepages(SWITCH_MB + GUEST_MB + VMQD_MB)
     screen = common.Screen(args)
     cores = common.choose_cores(args.core)
     screen.say(f"delivery to VMs, {args.size} byte frames, worker on CPU {cores[1]}, VMs on CPU "
                f"{cores[0]}, {args.runs} runs of {args.seconds:g} s")
-    if not args.no_ovs and not args.stopped and ovs.missing() is not None:
+    if (not args.no_ovs and not args.stopped and not args.in_turns and
+            ovs.missing() is not None):
         screen.say(f"Open vSwitch is left out: {ovs.missing()}")
     screen.look_at_load()
     machine = common.machine(worker=cores[1], main=cores[0], hugepages=True)
     if args.stopped:
         run_stopped(args, screen, machine)
+        return
+    if args.in_turns:
+        run_in_turns(args, screen, machine)
         return
     programs = {}
     with tempfile.TemporaryDirectory(prefix="vmq-bench-") as folder, \
