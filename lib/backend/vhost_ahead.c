@@ -136,6 +136,18 @@ head_at(const struct vhost_ring *ring, uint16_t at)
 
 #define PER_LINE(type) (RTE_CACHE_LINE_SIZE / sizeof(type))
 
+static inline uint16_t
+part_begin(enum vhost_part part, uint16_t n)
+{
+	return part == VHOST_SECOND_HALF ? n / 2 : 0;
+}
+
+static inline uint16_t
+part_end(enum vhost_part part, uint16_t n)
+{
+	return part == VHOST_FIRST_HALF ? n / 2 : n;
+}
+
 /*
  * Where the buffers are is in the cache of the VM's CPU as well, and to find out is to wait for
  * it twice. So descriptors are asked for a burst before they are read here, and the list of
@@ -143,20 +155,23 @@ head_at(const struct vhost_ring *ring, uint16_t at)
  * still: then for nothing, but for no harm.
  */
 static void
-fetch_split(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uint16_t next,
-	uint16_t n)
+fetch_split(const struct vhost_ahead *ahead, struct vhost_ring *ring, uint16_t next, uint16_t n,
+	enum vhost_part part)
 {
 	const uint16_t mask = (uint16_t)(ring->size - 1); /* the size is a power of two */
 	const struct vring_desc *desc;
 	uint16_t ready, i;
 
-	ready = __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED) - next;
-	for (i = 0; i < RTE_MIN(n, ready); i++) {
+	/* By now somebody else has that line again: for the second half what it said will do. */
+	if (part != VHOST_SECOND_HALF)
+		ring->ready = __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED);
+	ready = ring->ready - next;
+	for (i = part_begin(part, n); i < RTE_MIN(part_end(part, n), ready); i++) {
 		desc = head_at(ring, next + i);
 		if (desc != NULL)
 			fetch_buffer(ahead, __atomic_load_n(&desc->addr, __ATOMIC_RELAXED));
 	}
-	if (ready < 3 * n)
+	if (part == VHOST_SECOND_HALF || ready < 3 * n)
 		return;
 	for (i = n; i < 2 * n; i += PER_LINE(*desc)) {
 		desc = head_at(ring, next + i);
@@ -169,13 +184,16 @@ fetch_split(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uint
 /* Its descriptors may be from the last round still: then for nothing, but for no harm. */
 static void
 fetch_packed(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uint16_t next,
-	uint16_t n)
+	uint16_t n, enum vhost_part part)
 {
 	const struct vring_packed_desc *desc = ring->desc;
 	uint32_t at = next & INT16_MAX; /* the highest bit is the wrap counter */
-	uint16_t i;
+	uint16_t i = part_begin(part, n);
 
-	for (i = 0; i < n; i++, at++) {
+	if (at >= ring->size)
+		at = 0;
+	at = (at + i) % ring->size; /* which may be smaller than a burst */
+	for (; i < part_end(part, n); i++, at++) {
 		if (at >= ring->size)
 			at = 0;
 		fetch_buffer(ahead, __atomic_load_n(&desc[at].addr, __ATOMIC_RELAXED));
@@ -184,7 +202,7 @@ fetch_packed(const struct vhost_ahead *ahead, const struct vhost_ring *ring, uin
 
 void
 vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t number,
-	uint16_t n)
+	uint16_t n, enum vhost_part part)
 {
 	struct vhost_ring *ring = &ahead->to_vm;
 	uint16_t next, used;
@@ -193,9 +211,9 @@ vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t n
 		rte_vhost_get_vring_base(vid, number, &next, &used) < 0)
 		return;
 	if (ahead->packed)
-		fetch_packed(ahead, ring, next, n);
+		fetch_packed(ahead, ring, next, n, part);
 	else
-		fetch_split(ahead, ring, next, n);
+		fetch_split(ahead, ring, next, n, part);
 }
 
 void

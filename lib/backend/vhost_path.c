@@ -331,7 +331,8 @@ fill_ring(struct vhost_backend *vhost, int vid, uint16_t ring, struct rte_mbuf *
 	if (likely(n == VMQ_BURST && taken == n)) {
 		vhost_ahead_fetch(&vhost->ahead, vid,
 			atomic_load_explicit(&vhost->gate.epoch, memory_order_relaxed), ring,
-			VMQ_BURST);
+			VMQ_BURST, vhost->ahead.in_halves ? VHOST_FIRST_HALF : VHOST_ALL);
+		vhost->ahead.in_halves = false;
 	} else if (vhost->shortcut.to_tell) {
 		/* A burst that is not full: the next one comes when it comes. */
 		vhost_shortcut_tell(vhost, vid);
@@ -398,7 +399,19 @@ vhost_tx_burst(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t 
 void
 vhost_tx_fetch(struct vmq_backend *backend)
 {
-	vhost_ahead_fetch_index(&vhost_of(backend)->ahead);
+	struct vhost_backend *vhost = vhost_of(backend);
+	int vid;
+
+	vhost_ahead_fetch_index(&vhost->ahead);
+	vid = vhost_gate_enter(&vhost->gate, VHOST_WORKER);
+	if (unlikely(vid == VHOST_NOBODY))
+		return;
+	/* A burst that was announced: the next one will be, too, and its second half here. */
+	vhost_ahead_fetch(&vhost->ahead, vid,
+		atomic_load_explicit(&vhost->gate.epoch, memory_order_relaxed),
+		vhost->ahead.to_vm.number, VMQ_BURST, VHOST_SECOND_HALF);
+	vhost->ahead.in_halves = true;
+	vhost_gate_leave(&vhost->gate, VHOST_WORKER);
 }
 
 /* How far a ring's index may run ahead before it was set anew, not used up. */

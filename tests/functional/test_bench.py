@@ -160,6 +160,17 @@ def test_what_others_keep_while_a_vm_reads_nothing_is_measured(tmp_path, testpmd
     assert all(len(figure["values"]) == 2 for figure in result["figures"])
 
 
+def test_vms_are_compared_in_turns(tmp_path, testpmd, memory):
+    out = tmp_path / "turns.json"
+    bench("vms", "--in-turns", "--n", "1,2", "--runs", 1, "--rounds", 2, "--seconds", 0.5,
+          "--vmqd", VMQD, "--json", out)
+    result = json.loads(out.read_text(encoding="utf-8"))
+    check_figures(result)
+    assert result["bench"] == "vms_in_turns" and result["n"] == [1, 2] and result["ratio"] > 0
+    assert all(len(figure["values"]) == 2 for figure in result["figures"])
+    assert "two numbers of VMs" in bench("vms", "--in-turns", "--n", "2", status=2).stderr
+
+
 @pytest.mark.parametrize("link", ["vhost", "memif"])
 def test_rfc2544_locates_what_is_lost(tmp_path, testpmd, memory, link):
     out = tmp_path / "rfc2544.json"

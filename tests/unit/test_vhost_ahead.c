@@ -135,7 +135,7 @@ ask(bool packed, uint16_t n)
 	struct vhost_ahead ahead = {0};
 
 	vhost_ahead_learn(&ahead, 0, packed ? FEATURE(VIRTIO_F_RING_PACKED) : 0);
-	vhost_ahead_fetch(&ahead, 0, 1, 0, n);
+	vhost_ahead_fetch(&ahead, 0, 1, 0, n, VHOST_ALL);
 }
 
 /* Both lines of the buffer at this offset of the VM's memory were the next asked for. */
@@ -168,6 +168,54 @@ the_buffers_of_the_next_entries_are_asked_for(void **state)
 	for (i = 0; i < 8; i++)
 		assert_asked(&at, 4096 + (SIZE - 1 - i) * 2048);
 	assert_int_equal(n_asked, at);
+}
+
+/* By two halves the same is asked for as at once; the second goes by the index of the first. */
+static void
+halves_are_a_whole(void **state)
+{
+	struct vhost_ahead ahead = {0};
+	unsigned int i, packed, at = 0;
+
+	(void)state;
+	for (packed = 0; packed < 2; packed++) {
+		at = n_asked = 0;
+		memset(&ahead, 0, sizeof(ahead));
+		vhost_ahead_learn(&ahead, 0, packed ? FEATURE(VIRTIO_F_RING_PACKED) : 0);
+		put_split(0, 1024);
+		if (packed)
+			put_packed(0);
+		next_index = SIZE - 3;
+		for (i = 0; i < SIZE; i++) {
+			if (packed)
+				vring.desc_packed[i].addr = GUEST + 4096 + i * 2048;
+			else
+				vring.desc[i].addr = GUEST + 4096 + i * 2048;
+			if (!packed)
+				vring.avail->ring[i] = (uint16_t)i;
+		}
+		if (!packed)
+			vring.avail->idx = (uint16_t)(next_index + 9);
+		vhost_ahead_fetch(&ahead, 0, 1, 0, 10, VHOST_FIRST_HALF);
+		for (i = 0; i < 5; i++)
+			assert_asked(&at, 4096 + (SIZE - 3 + i) % SIZE * 2048);
+		assert_int_equal(n_asked, at);
+		if (!packed)
+			vring.avail->idx = (uint16_t)(next_index + 10);
+		vhost_ahead_fetch(&ahead, 0, 1, 0, 10, VHOST_SECOND_HALF);
+		for (i = 5; i < (packed ? 10 : 9); i++)
+			assert_asked(&at, 4096 + (SIZE - 3 + i) % SIZE * 2048);
+		assert_int_equal(n_asked, at);
+	}
+	/* A packed ring smaller than half a burst: read over and over, and not behind its end. */
+	n_asked = 0;
+	memset(&ahead, 0, sizeof(ahead));
+	vhost_ahead_learn(&ahead, 0, FEATURE(VIRTIO_F_RING_PACKED));
+	put_packed(MEMORY_BYTES - SIZE * sizeof(struct vring_packed_desc));
+	for (i = 0; i < SIZE; i++)
+		vring.desc_packed[i].addr = GUEST;
+	vhost_ahead_fetch(&ahead, 0, 1, 0, 6 * SIZE, VHOST_SECOND_HALF);
+	assert_int_equal(n_asked, 3 * SIZE * LINES);
 }
 
 static void
@@ -338,7 +386,7 @@ a_line_with_nothing_but_a_header_is_not_asked_for_to_write(void **state)
 		for (j = 0; j < RTE_CACHE_LINE_SIZE; j++) {
 			vring.desc[0].addr = GUEST + 8192 + j;
 			n_asked = 0;
-			vhost_ahead_fetch(&ahead, 0, 1, 0, 1);
+			vhost_ahead_fetch(&ahead, 0, 1, 0, 1, VHOST_ALL);
 			assert_int_equal(n_asked, j + cases[i].header == RTE_CACHE_LINE_SIZE ? 1 : 2);
 		}
 	}
@@ -485,6 +533,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ahead_test(the_buffers_of_the_next_entries_are_asked_for),
+		ahead_test(halves_are_a_whole),
 		ahead_test(no_more_is_asked_for_than_the_vm_has_made_available),
 		ahead_test(an_index_that_has_jumped_is_followed_for_a_burst_only),
 		ahead_test(an_entry_of_no_descriptor_and_an_address_of_no_memory_are_passed_over),
