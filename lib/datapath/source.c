@@ -37,14 +37,12 @@ deliver_out_of_line(struct vmq_dp_queue *queue, struct rte_mbuf **packets, uint1
 	profile_enter(worker, stage);
 }
 
-/* Deliver packets of one queue. */
+/* Deliver packets of one queue. sample: the turn is one. */
 static inline void
-deliver(struct vmq_dp_view *view, uint16_t index, struct rte_mbuf **packets, uint16_t n,
+deliver(struct fast *fast, struct rte_mbuf **packets, uint16_t n, const bool sample,
 	struct worker *worker)
 {
-	struct fast *fast = view->fast[index];
-
-	if (likely(fast_is_plain(fast) && !worker->profile.on))
+	if (likely(fast_is_plain(fast) && !sample))
 		queue_deliver_in_line(fast, packets, n, worker, false);
 	else
 		deliver_out_of_line(fast->queue, packets, n, worker);
@@ -52,13 +50,6 @@ deliver(struct vmq_dp_view *view, uint16_t index, struct rte_mbuf **packets, uin
 
 /* How many queues ahead of its turn what a delivery touches is asked for. */
 #define AHEAD 4
-
-static inline void
-fetch(const struct vmq_dp_view *view, uint16_t index)
-{
-	rte_prefetch0(view->fast[index]);
-	rte_prefetch0(view->gathered[index][0]);
-}
 
 /* Backends are going to free up to n packets: they are to stay at hand. */
 static inline void
@@ -81,25 +72,37 @@ source_put_back(struct vmq_dp_source *source)
 void
 source_flush(struct vmq_dp_source *source, struct worker *worker)
 {
-	struct vmq_dp_view *view = source->seen;
-	uint16_t index, n;
+	const struct vmq_dp_view *view = source->seen;
+	const uint32_t n_dirty = source->n_dirty;
+	const bool sample = worker->profile.on;
+	struct rte_mbuf *(*gathered)[VMQ_BURST];
+	uint16_t index, n, ahead;
+	uint8_t *n_gathered;
+	struct fast **fast;
 	uint32_t i;
 
 	RTE_BUILD_BUG_ON(FREEING_QUEUES * VMQ_BURST > RTE_MEMPOOL_CACHE_MAX_SIZE / 2);
 	RTE_BUILD_BUG_ON(VMQ_GATHER_MAX > VMQ_STASH_SIZE);
-	for (i = 0; i < source->n_dirty; i++) {
+	source->gather_polls = 0;
+	if (n_dirty == 0) /* there may be no view */
+		return;
+	/* Of its own: a store of a byte may change anything that is in memory. */
+	gathered = view->gathered;
+	n_gathered = view->n_gathered;
+	fast = view->fast;
+	for (i = 0; i < n_dirty; i++) {
 		if (i % FREEING_QUEUES == 0)
 			freeing(source, FREEING_QUEUES * VMQ_BURST);
-		if (i + AHEAD < source->n_dirty)
-			fetch(view, source->dirty[i + AHEAD]);
+		ahead = source->dirty[RTE_MIN(i + AHEAD, n_dirty - 1)];
+		rte_prefetch0(fast[ahead]);
+		rte_prefetch0(gathered[ahead][0]);
 		index = source->dirty[i];
-		n = view->n_gathered[index];
-		view->n_gathered[index] = 0;
+		n = n_gathered[index];
+		n_gathered[index] = 0;
 		if (n > 0) /* else a full burst went out already */
-			deliver(view, index, view->gathered[index], n, worker);
+			deliver(fast[index], gathered[index], n, sample, worker);
 	}
 	source->n_dirty = 0;
-	source->gather_polls = 0;
 }
 
 /* With more queues a packet is often the first one of its queue. */
@@ -113,47 +116,88 @@ deliver_full(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t in
 	struct worker *worker)
 {
 	freeing(source, VMQ_BURST);
-	deliver(view, index, view->gathered[index], VMQ_BURST, worker);
+	deliver(view->fast[index], view->gathered[index], VMQ_BURST, worker->profile.on, worker);
 }
 
 /*
- * Put a packet to those of its queue; a full burst goes out at once. Returns how many queues
- * are dirty now: in a loop that number need not be stored each time.
+ * What gathering looks up and changes, for a loop: in registers. In memory each store of a
+ * byte might change it.
  */
-static __rte_always_inline uint32_t
-put(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t index,
-	struct rte_mbuf *packet, uint32_t n_dirty, const bool many, struct worker *worker)
+struct gathering {
+	struct vmq_dp_source *source;
+	struct vmq_dp_view *view;
+	struct rte_mbuf *(*gathered)[VMQ_BURST];
+	uint8_t *n_gathered;
+	uint16_t *dirty;
+	uint32_t n_dirty;
+};
+
+static __rte_always_inline struct gathering
+gathering_begin(struct vmq_dp_source *source)
 {
-	uint16_t n = view->n_gathered[index];
+	struct vmq_dp_view *view = source->seen;
+
+	return (struct gathering){
+		.source = source,
+		.view = view,
+		.gathered = view->gathered,
+		.n_gathered = view->n_gathered,
+		.dirty = source->dirty,
+		.n_dirty = source->n_dirty,
+	};
+}
+
+static __rte_always_inline void
+gathering_end(const struct gathering *gathering)
+{
+	gathering->source->n_dirty = gathering->n_dirty;
+}
+
+/* Put a packet to those of its queue; a full burst goes out at once. many: a constant. */
+static __rte_always_inline void
+put(struct gathering *to, uint16_t index, struct rte_mbuf *packet, const bool many,
+	struct worker *worker)
+{
+	uint16_t n = to->n_gathered[index];
 
 	if (many) {
 		/* No branch: whether it is the first one nobody can foresee. */
-		source->dirty[n_dirty] = index;
-		n_dirty += n == 0;
+		to->dirty[to->n_dirty] = index;
+		to->n_dirty += n == 0;
 	} else if (unlikely(n == 0)) {
-		source->dirty[n_dirty++] = index;
+		to->dirty[to->n_dirty++] = index;
 	}
-	view->gathered[index][n++] = packet;
+	to->gathered[index][n++] = packet;
 	if (unlikely(n == NEARLY_FULL))
-		queue_fetch(view->fast[index], worker);
+		queue_fetch(to->view->fast[index], worker);
 	if (unlikely(n == VMQ_BURST)) {
-		deliver_full(source, view, index, worker);
+		deliver_full(to->source, to->view, index, worker);
 		n = 0;
 	}
-	view->n_gathered[index] = (uint8_t)n;
-	return n_dirty;
+	to->n_gathered[index] = (uint8_t)n;
+}
+
+/* The same of a single packet. */
+static void
+put_one(struct vmq_dp_source *source, uint16_t index, struct rte_mbuf *packet,
+	struct worker *worker)
+{
+	struct gathering to = gathering_begin(source);
+
+	put(&to, index, packet, false, worker);
+	gathering_end(&to);
 }
 
 /* A copy: there is room for the packets of a full burst behind it. */
 static void
-gather_copy(void *arg, struct vmq_dp_view *view, uint16_t index, struct rte_mbuf *copy,
-	struct worker *worker)
+gather_copy(void *arg, struct vmq_dp_view *view __rte_unused, uint16_t index,
+	struct rte_mbuf *copy, struct worker *worker)
 {
 	struct vmq_dp_source *source = arg;
 
 	if (source->n_dirty >= RTE_DIM(source->dirty) - VMQ_BURST)
 		source_flush(source, worker);
-	source->n_dirty = put(source, view, index, copy, source->n_dirty, false, worker);
+	put_one(source, index, copy, worker);
 }
 
 /*
@@ -186,8 +230,7 @@ gather_mixed(struct vmq_dp_source *source, struct rte_mbuf **packets,
 				&view->queues[index]->inlets[worker->number], packets[i]);
 			continue;
 		}
-		source->n_dirty = put(source, view, index, packets[i], source->n_dirty, false,
-			worker);
+		put_one(source, index, packets[i], worker);
 	}
 }
 
@@ -200,12 +243,11 @@ gather_one(struct vmq_dp_source *source, struct rte_mbuf **packets, uint16_t ind
 	uint16_t i;
 
 	if (likely(view->n_gathered[index] == 0)) {
-		deliver(view, index, packets, n, worker);
+		deliver(view->fast[index], packets, n, worker->profile.on, worker);
 		return;
 	}
 	for (i = 0; i < n; i++)
-		source->n_dirty = put(source, view, index, packets[i], source->n_dirty, false,
-			worker);
+		put_one(source, index, packets[i], worker);
 }
 
 /* Packets of several queues. strip and many are constants. */
@@ -214,16 +256,15 @@ gather_several(struct vmq_dp_source *source, struct rte_mbuf **packets,
 	const struct vmq_class *classes, uint16_t n, const bool strip, const bool many,
 	struct worker *worker)
 {
-	struct vmq_dp_view *view = source->seen;
-	uint32_t n_dirty = source->n_dirty;
+	struct gathering to = gathering_begin(source);
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
 		if (strip)
 			vmq_tag_strip(packets[i]);
-		n_dirty = put(source, view, classes[i].index, packets[i], n_dirty, many, worker);
+		put(&to, classes[i].index, packets[i], many, worker);
 	}
-	source->n_dirty = n_dirty;
+	gathering_end(&to);
 }
 
 /* Gather packets for their queues. */

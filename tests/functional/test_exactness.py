@@ -160,6 +160,42 @@ def test_ten_thousand_filters(tmp_path, base):
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.parametrize("keep_tags", [False, True])
+def test_many_vms_whose_frames_are_all_alike(tmp_path, keep_tags):
+    """The shortest way: bursts of tagged frames that all have VMs, to more than 128 of them."""
+    rng = random.Random(SEEDS["fixed"])
+    queues = [Queue(f"q{n}", [Filter(bytes([0x52, 0x54, 0, 0, n >> 8, n & 0xff]), n + 1)],
+                    keep_tags=keep_tags) for n in range(300)]
+    frames = []
+    while len(frames) < 20000:
+        # Now one VM, now another has more than a burst; most have a few frames only.
+        for queue in rng.choices(queues, k=100) + 40 * [rng.choice(queues)]:
+            one = queue.filters[0]
+            frames.append(one.mac + b"\x02" + rng.randbytes(5) + cases.tag(rng, 0x8100, one.vlan) +
+                          b"\x08\x00" + rng.randbytes(rng.randrange(42, 100)))
+    expected = Oracle(queues).expect(frames)
+
+    pcap.write(tmp_path / "source.pcap", frames)
+    captured = queues[::10]
+    adapter = adapter_json("a", 0, tmp_path / "source.pcap", {"buffers": 8192}, {"type": "sink"})
+    doc = document([adapter], [
+        {"name": queue.name, "vm": queue.name, "adapter": "a", "keep_tags": keep_tags,
+         "memory": {"buffers": 512}, "filters": cases.filters_json(queue.filters),
+         "backend": {"type": "pcap", "file": str(tmp_path / f"{queue.name}.pcap")}
+         if queue in captured else {"type": "sink"}} for queue in queues])
+    with Vmqd(doc, tmp_path, interval=0.5) as daemon:
+        daemon.wait_received({"a": len(frames)})
+        stats = queues_by_name(daemon.stop())
+    for queue in queues:
+        name, wanted = queue.name, expected[queue.name]
+        assert stats[name]["delivered"] == len(wanted), name
+        assert stats[name]["delivered_bytes"] == sum(map(len, wanted)), name
+    for queue in captured:
+        got = pcap.Capture(tmp_path / f"{queue.name}.pcap").frames
+        assert got == expected[queue.name], difference(expected[queue.name], got)
+    shutil.rmtree(tmp_path)
+
+
 def test_other_programs_read_the_captures(tmp_path, need):
     need(shutil.which("tcpdump"), "tcpdump is missing: apt-get install tcpdump")
     case = cases.Case(1, 100)

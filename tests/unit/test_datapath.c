@@ -5,6 +5,7 @@
 /* The data path with real workers and packets, on the test bed of bed.h. */
 
 #include "bed.h"
+#include "dp_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -811,6 +812,46 @@ a_view_that_was_never_published_is_freed_with_its_classifier(void **state)
 	unit_assert_nothing_left(&before);
 }
 
+/* More than a page has, taken and put back in any order. */
+static void
+what_queues_have_in_one_line_comes_from_few_pages(void **state)
+{
+	struct fast *lines[200], *last = NULL;
+	struct unit_census before;
+	unsigned int i, pages = 0;
+
+	(void)state;
+	unit_census_take(&before);
+	for (i = 0; i < RTE_DIM(lines); i++) {
+		lines[i] = fast_alloc(SOCKET_ID_ANY);
+		assert_non_null(lines[i]);
+		assert_int_equal((uintptr_t)lines[i] % RTE_CACHE_LINE_SIZE, 0);
+		assert_int_equal(lines[i]->special, 0);
+		memset(lines[i], 0xff, sizeof(*lines[i]));
+		pages += last == NULL || lines[i] != last + 1;
+		last = lines[i];
+	}
+	assert_true(pages <= 4);
+	for (i = 0; i < RTE_DIM(lines); i += 3)
+		fast_free(lines[i]);
+	for (i = 0; i < RTE_DIM(lines); i += 3) {
+		lines[i] = fast_alloc(SOCKET_ID_ANY);
+		assert_non_null(lines[i]);
+		assert_int_equal(lines[i]->special, 0);
+		assert_int_equal(lines[i]->delivered, 0);
+		memset(lines[i], 0xff, sizeof(*lines[i]));
+	}
+	/* None was given away twice: nobody has written over the others'. */
+	for (i = 0; i < RTE_DIM(lines); i++) {
+		assert_int_equal(lines[i]->special, UINT32_MAX);
+		memset(lines[i], 0, sizeof(*lines[i]));
+	}
+	for (i = 0; i < RTE_DIM(lines); i++)
+		fast_free(lines[(i * 7) % RTE_DIM(lines)]);
+	fast_free(NULL);
+	unit_assert_nothing_left(&before);
+}
+
 #define bed_test(f) cmocka_unit_test_teardown(f, bed_abandon)
 
 int
@@ -848,6 +889,7 @@ main(void)
 		bed_test(small_loads_make_full_bursts_when_the_port_is_busy),
 		bed_test(workers_do_not_start_on_an_lcore_that_is_busy),
 		bed_test(a_view_that_was_never_published_is_freed_with_its_classifier),
+		bed_test(what_queues_have_in_one_line_comes_from_few_pages),
 	};
 
 	return cmocka_run_group_tests_name("datapath", tests, unit_start, unit_stop);
