@@ -226,11 +226,11 @@ vmq_dp_queue_anti_spoof(struct vmq_dp_queue *queue, bool check)
 void
 vmq_dp_queue_set_tap(struct vmq_dp_queue *queue, struct vmq_dp_tap *tap)
 {
-	if (tap == NULL)
-		fast_set(queue->fast, SPECIAL_TAP, false);
-	atomic_store_explicit(&queue->tap, tap, memory_order_release);
 	if (tap != NULL)
 		fast_set(queue->fast, SPECIAL_TAP, true);
+	atomic_store_explicit(&queue->tap, tap, memory_order_release);
+	if (tap == NULL)
+		fast_set(queue->fast, SPECIAL_TAP, false);
 	if (queue->sender != NULL)
 		atomic_store_explicit(&queue->sender->tap, tap, memory_order_release);
 }

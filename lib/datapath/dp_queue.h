@@ -116,7 +116,10 @@ fast_has(const struct fast *fast, enum special special)
 	return (atomic_load_explicit(&fast->special, memory_order_acquire) & special) != 0;
 }
 
-/* What the bit stands for is written before it is set, and after it is cleared. */
+/*
+ * Set before, and cleared after, what it stands for: the careful way looks at that itself, so
+ * that a bit that is set too long does no harm.
+ */
 static inline void
 fast_set(struct fast *fast, enum special special, bool on)
 {

@@ -29,8 +29,8 @@ vmq_dp_queue_hold(struct vmq_dp_queue *queue, enum vmq_hold side)
 		return -ENOMEM;
 	rte_ring_init(&hold->ring, "vmq_hold", slots, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	hold->side = side;
-	atomic_store_explicit(&queue->hold, hold, memory_order_release);
 	fast_set(queue->fast, SPECIAL_HOLD, true);
+	atomic_store_explicit(&queue->hold, hold, memory_order_release);
 	return 0;
 }
 
@@ -74,8 +74,8 @@ vmq_dp_queue_unhold(struct vmq_datapath *dp, struct vmq_dp_queue *queue)
 	vmq_datapath_synchronize(dp);
 	if (!rte_ring_empty(&hold->ring))
 		return false;
-	fast_set(queue->fast, SPECIAL_HOLD, false);
 	atomic_store(&queue->hold, NULL);
+	fast_set(queue->fast, SPECIAL_HOLD, false);
 	garbage_add(dp, destroy_hold, hold);
 	return true;
 }

@@ -74,11 +74,11 @@ vmq_dp_queue_set_rates(struct vmq_datapath *dp, struct vmq_dp_queue *queue,
 		rte_free(to);
 		return -ENOMEM;
 	}
-	if (to == NULL)
-		fast_set(queue->fast, SPECIAL_RATE, false);
-	replace(dp, &queue->to_vm, to);
 	if (to != NULL)
 		fast_set(queue->fast, SPECIAL_RATE, true);
+	replace(dp, &queue->to_vm, to);
+	if (to == NULL)
+		fast_set(queue->fast, SPECIAL_RATE, false);
 	if (queue->sender != NULL)
 		replace(dp, &queue->sender->from_vm, from);
 	else

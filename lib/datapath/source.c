@@ -86,7 +86,7 @@ source_flush(struct vmq_dp_source *source, struct worker *worker)
 	source->gather_polls = 0;
 	if (n_dirty == 0) /* there may be no view */
 		return;
-	/* Of its own: a store of a byte may change anything that is in memory. */
+	/* In registers: a store of a byte might change them in memory. */
 	gathered = view->gathered;
 	n_gathered = view->n_gathered;
 	fast = view->fast;
