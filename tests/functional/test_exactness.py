@@ -110,6 +110,14 @@ def test_every_queue_gets_its_frames_byte_for_byte_in_order(tmp_path, need, work
     shutil.rmtree(tmp_path)
 
 
+def queues_json(queues, captured, folder):
+    """Many queues, some of them with captures."""
+    return [{"name": queue.name, "vm": queue.name, "adapter": "a", "keep_tags": queue.keep_tags,
+             "memory": {"buffers": 512}, "filters": cases.filters_json(queue.filters),
+             "backend": {"type": "pcap", "file": str(folder / f"{queue.name}.pcap")}
+             if queue in captured else {"type": "sink"}} for queue in queues]
+
+
 @pytest.mark.parametrize("base", SEEDS.values(), ids=SEEDS.keys())
 def test_ten_thousand_filters(tmp_path, base):
     print(f"VMQ_SEED={base}")
@@ -141,11 +149,7 @@ def test_ten_thousand_filters(tmp_path, base):
     adapter = adapter_json("a", 0, tmp_path / "source.pcap",
                            {"buffers": 8192, "buffer_size": 10240},
                            {"type": "pcap", "file": str(tmp_path / "default.pcap")})
-    doc = document([adapter], [
-        {"name": queue.name, "vm": queue.name, "adapter": "a", "keep_tags": queue.keep_tags,
-         "memory": {"buffers": 512}, "filters": cases.filters_json(queue.filters),
-         "backend": {"type": "pcap", "file": str(tmp_path / f"{queue.name}.pcap")}
-         if queue in captured else {"type": "sink"}} for queue in queues])
+    doc = document([adapter], queues_json(queues, captured, tmp_path))
     with Vmqd(doc, tmp_path, interval=0.5) as daemon:
         daemon.wait_received({"a": len(frames)})
         stats = queues_by_name(daemon.stop())
@@ -178,11 +182,7 @@ def test_many_vms_whose_frames_are_all_alike(tmp_path, keep_tags):
     pcap.write(tmp_path / "source.pcap", frames)
     captured = queues[::10]
     adapter = adapter_json("a", 0, tmp_path / "source.pcap", {"buffers": 8192}, {"type": "sink"})
-    doc = document([adapter], [
-        {"name": queue.name, "vm": queue.name, "adapter": "a", "keep_tags": keep_tags,
-         "memory": {"buffers": 512}, "filters": cases.filters_json(queue.filters),
-         "backend": {"type": "pcap", "file": str(tmp_path / f"{queue.name}.pcap")}
-         if queue in captured else {"type": "sink"}} for queue in queues])
+    doc = document([adapter], queues_json(queues, captured, tmp_path))
     with Vmqd(doc, tmp_path, interval=0.5) as daemon:
         daemon.wait_received({"a": len(frames)})
         stats = queues_by_name(daemon.stop())
