@@ -166,6 +166,8 @@ fetch_split(const struct vhost_ahead *ahead, struct vhost_ring *ring, uint16_t n
 	if (part != VHOST_SECOND_HALF)
 		ring->ready = __atomic_load_n(&ring->avail->idx, __ATOMIC_RELAXED);
 	ready = ring->ready - next;
+	if (part == VHOST_SECOND_HALF && ready > ring->size)
+		return; /* of a burst before, or of another ring */
 	for (i = part_begin(part, n); i < RTE_MIN(part_end(part, n), ready); i++) {
 		desc = head_at(ring, next + i);
 		if (desc != NULL)

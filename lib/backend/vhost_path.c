@@ -400,8 +400,12 @@ void
 vhost_tx_fetch(struct vmq_backend *backend)
 {
 	struct vhost_backend *vhost = vhost_of(backend);
+	const uint32_t rings = atomic_load_explicit(&vhost->gate.to_vm, memory_order_relaxed);
 	int vid;
 
+	/* Of several rings nobody knows which one it will be. */
+	if ((rings & (rings - 1)) != 0)
+		return;
 	vhost_ahead_fetch_index(&vhost->ahead);
 	vid = vhost_gate_enter(&vhost->gate, VHOST_WORKER);
 	if (unlikely(vid == VHOST_NOBODY))

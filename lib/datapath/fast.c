@@ -17,7 +17,8 @@
 #include "dp_private.h"
 
 #define SLAB_BYTES 4096
-#define SLAB_LINES 63
+/* Beside the head, which takes one. */
+#define SLAB_LINES (SLAB_BYTES / sizeof(struct fast) - 1)
 
 struct slab {
 	LIST_ENTRY(slab) next;
@@ -33,8 +34,7 @@ slab_create(int socket_id)
 {
 	struct slab *slab;
 
-	RTE_BUILD_BUG_ON(sizeof(struct fast) != RTE_CACHE_LINE_MIN_SIZE);
-	RTE_BUILD_BUG_ON(sizeof(*slab) != SLAB_BYTES);
+	RTE_BUILD_BUG_ON(sizeof(*slab) != SLAB_BYTES || SLAB_LINES > 63);
 	/* Aligned to its size: a line finds its slab by its address. */
 	slab = rte_zmalloc_socket("vmq_fast", sizeof(*slab), SLAB_BYTES, socket_id);
 	if (slab == NULL)

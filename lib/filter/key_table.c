@@ -22,19 +22,15 @@ key_table_init(struct key_table *table, struct key_entry *slots, uint32_t n_slot
 	table->slots = slots;
 }
 
-uint32_t
+void
 key_table_insert(struct key_table *table, uint64_t key, uint32_t value)
 {
 	uint32_t slot = key_table_hash(table, key);
-	uint32_t probes = 1;
 
-	while (table->slots[slot].key != 0) {
+	while (table->slots[slot].key != 0)
 		slot = (slot + 1) & table->mask;
-		probes++;
-	}
 	table->slots[slot].key = key;
 	table->slots[slot].value = value;
-	return probes;
 }
 
 void

@@ -8,8 +8,8 @@
 /**
  * @file
  * A hash table from the 64-bit key of a filter's tests to a 32-bit value: open
- * addressing, linear probing, at most half full. The control plane finds equal
- * filters with it, and the classifier is one.
+ * addressing, linear probing, at most half full. The control plane finds equal filters
+ * with it; workers look up in another one (perfect.h).
  *
  * Key: the destination MAC as a frame carries it in bits 0 to 47, the VLAN code in bits
  * 48 to 63, both as a little endian load finds them; so a frame's key is two loads and
@@ -87,11 +87,8 @@ uint32_t key_table_slots(uint32_t n);
 void key_table_init(struct key_table *table, struct key_entry *slots, uint32_t n_slots,
 	uint64_t multiplier);
 
-/*
- * Add a key that is not in the table, which must have room. Returns the number
- * of slots that a lookup of it has to look at.
- */
-uint32_t key_table_insert(struct key_table *table, uint64_t key, uint32_t value);
+/* Add a key that is not in the table, which must have room. */
+void key_table_insert(struct key_table *table, uint64_t key, uint32_t value);
 
 /* Remove a key that is in the table. Not while another thread looks up. */
 void key_table_remove(struct key_table *table, uint64_t key);

