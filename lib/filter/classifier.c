@@ -368,12 +368,12 @@ are_one(const uint64_t *keys, uint16_t n)
 }
 
 /*
- * The values of keys, without a branch. Returns whether all keys have one; those that have
- * not differ from what was found.
+ * The values of keys, without a branch. Returns whether all keys have one; which ones have
+ * not has to be found out then.
  */
 static __rte_always_inline bool
-find_values(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values,
-	uint64_t *restrict differ, const bool grouped)
+find_values(const struct perfect *table, const uint64_t *keys, uint16_t n,
+	uint32_t *restrict values, const bool grouped)
 {
 	const struct perfect here = *table;
 	const struct key_entry *entry;
@@ -384,25 +384,22 @@ find_values(const struct perfect *table, const uint64_t *keys, uint16_t n, uint3
 	for (i = 0; i < n; i++) {
 		entry = &here.slots[grouped ? perfect_slot_grouped(&here, keys[i])
 			: perfect_slot_plain(&here, keys[i])];
-		differ[i] = entry->key ^ keys[i];
-		all |= differ[i];
+		all |= entry->key ^ keys[i];
 		values[i] = entry->value;
 	}
 	return all == 0;
 }
 
 static __rte_noinline bool
-find_plain(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values,
-	uint64_t *differ)
+find_plain(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values)
 {
-	return find_values(table, keys, n, values, differ, false);
+	return find_values(table, keys, n, values, false);
 }
 
 static __rte_noinline bool
-find_grouped(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values,
-	uint64_t *differ)
+find_grouped(const struct perfect *table, const uint64_t *keys, uint16_t n, uint32_t *values)
 {
-	return find_values(table, keys, n, values, differ, true);
+	return find_values(table, keys, n, values, true);
 }
 
 enum vmq_burst_class
@@ -413,7 +410,7 @@ vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *
 	const uint32_t leave = VALUE_CLAIM(VMQ_CLAIM_MAC) | VALUE_IN_FRAME(VMQ_TAG_LEAVE);
 	const struct perfect *table = &classifier->table;
 	uint32_t value, mask, all = UINT32_MAX, any = 0, values[VMQ_BURST];
-	uint64_t keys[VMQ_BURST], differ[VMQ_BURST];
+	uint64_t keys[VMQ_BURST];
 	uint8_t places[VMQ_BURST];
 	uint16_t done, i, m, alike;
 	bool found;
@@ -429,11 +426,10 @@ vmq_classifier_lookup(const struct vmq_classifier *classifier, struct rte_mbuf *
 			any |= value;
 			continue;
 		}
-		found = table->groups == NULL ? find_plain(table, keys, m, values, differ)
-			: find_grouped(table, keys, m, values, differ);
+		found = table->groups == NULL ? find_plain(table, keys, m, values)
+			: find_grouped(table, keys, m, values);
 		for (i = 0; unlikely(!found) && i < m; i++)
-			if (differ[i] != 0)
-				values[i] = find_less_specific(classifier, keys[i], default_index);
+			values[i] = value_of(classifier, keys[i], default_index);
 		mask = places[0] == TAG_IN_FRAME ? VALUE_WITH_TAG : VALUE_WITHOUT_TAG;
 		for (i = 0; i < alike; i++) {
 			value = values[i] & mask;
