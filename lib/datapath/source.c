@@ -56,7 +56,7 @@ static inline void
 freeing(struct vmq_dp_source *source, uint32_t n)
 {
 	if (likely(source->cache != NULL))
-		vmq_stash_freeing(source->stash, source->pool, source->cache, n);
+		vmq_stash_freeing(source->stash, source->cache, n);
 }
 
 void
@@ -341,7 +341,7 @@ source_poll(struct vmq_dp_source *source, struct worker *worker)
 
 	profile_enter(worker, VMQ_STAGE_RECEIVE);
 	if (likely(source->cache != NULL))
-		vmq_stash_receiving(source->stash, source->pool, source->cache);
+		vmq_stash_receiving(source->stash, source->cache);
 	n = rte_eth_rx_burst(source->port_id, source->rx_queue, packets, VMQ_BURST);
 	if (n > 0) {
 		vmq_counter_add(&worker->bursts, 1);

@@ -2,9 +2,15 @@
  * Copyright(c) 2026 The VMQ authors
  */
 
+#include <string.h>
+
 #include "vmq_stash.h"
 
 /*
+ * Together a stack, the stash below and the cache above it: the oldest ones move to and fro.
+ * The array of a cache is public, as the inline functions of rte_mempool.h show; theirs would
+ * take the newest ones.
+ *
  * Buffers on their way between cache and stash count in both: who watches must not find
  * too few of them and think that they are out.
  */
@@ -16,26 +22,25 @@ set_count(struct vmq_stash *stash, uint32_t n)
 }
 
 void
-vmq_stash_take(struct vmq_stash *stash, struct rte_mempool *pool, struct rte_mempool_cache *cache)
+vmq_stash_take(struct vmq_stash *stash, struct rte_mempool_cache *cache)
 {
 	const uint32_t n = vmq_stash_count(stash);
 	const uint32_t more = RTE_MIN(cache->len - cache->size / 2, VMQ_STASH_SIZE - n);
 
-	if (more == 0)
-		return;
+	memcpy(&stash->buffers[n], cache->objs, more * sizeof(cache->objs[0]));
 	set_count(stash, n + more);
-	/* There are so many in the cache: this does not fail. */
-	if (unlikely(rte_mempool_generic_get(pool, &stash->buffers[n], more, cache) != 0))
-		set_count(stash, n);
+	memmove(cache->objs, &cache->objs[more], (cache->len - more) * sizeof(cache->objs[0]));
+	cache->len -= more;
 }
 
 void
-vmq_stash_give(struct vmq_stash *stash, struct rte_mempool *pool, struct rte_mempool_cache *cache)
+vmq_stash_give(struct vmq_stash *stash, struct rte_mempool_cache *cache)
 {
-	const uint32_t n = vmq_stash_count(stash);
-	const uint32_t some = RTE_MIN(n, cache->size);
+	const uint32_t n = vmq_stash_count(stash), some = RTE_MIN(n, cache->size / 2);
 
-	rte_mempool_generic_put(pool, &stash->buffers[n - some], some, cache);
+	memmove(&cache->objs[some], cache->objs, cache->len * sizeof(cache->objs[0]));
+	memcpy(cache->objs, &stash->buffers[n - some], some * sizeof(cache->objs[0]));
+	cache->len += some;
 	set_count(stash, n - some);
 }
 
@@ -46,6 +51,7 @@ vmq_stash_flush(struct vmq_stash *stash, struct rte_mempool *pool)
 
 	if (n == 0)
 		return;
-	rte_mempool_generic_put(pool, stash->buffers, n, NULL);
+	/* Free they are already: as rte_mempool_cache_flush() does it. */
+	rte_mempool_ops_enqueue_bulk(pool, stash->buffers, n);
 	set_count(stash, 0);
 }

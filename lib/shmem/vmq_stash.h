@@ -12,7 +12,7 @@
  * RTE_MEMPOOL_CACHE_MAX_SIZE buffers and half as many again, and has a ring behind it: a
  * buffer that goes through the ring comes back when all the others have been used, and its
  * cache lines have gone. A worker that gathers has up to VMQ_STASH_SIZE packets out at once,
- * and frees them all.
+ * and frees them all. When it has fewer out, it goes on with those that it used last.
  *
  * The cache stays where buffers are taken and freed, by drivers and backends: the stash takes
  * from it before it overflows, and gives to it before it runs dry. Its buffers count as
@@ -69,13 +69,11 @@ vmq_stash_count(const struct vmq_stash *stash)
 			memory_order_relaxed);
 }
 
-/** The cache holds more than it is to: take half of it. Never more than fits. */
-void vmq_stash_take(struct vmq_stash *stash, struct rte_mempool *pool,
-	struct rte_mempool_cache *cache);
+/** The cache holds more than it is to: take its oldest ones. Never more than fits. */
+void vmq_stash_take(struct vmq_stash *stash, struct rte_mempool_cache *cache);
 
-/** Fill the cache again, as far as there is something. */
-void vmq_stash_give(struct vmq_stash *stash, struct rte_mempool *pool,
-	struct rte_mempool_cache *cache);
+/** Fill half of the cache again, below what is left in it, as far as there is something. */
+void vmq_stash_give(struct vmq_stash *stash, struct rte_mempool_cache *cache);
 
 /** Put all of it back into the pool. NULL is allowed. */
 void vmq_stash_flush(struct vmq_stash *stash, struct rte_mempool *pool);
@@ -88,20 +86,18 @@ void vmq_stash_flush(struct vmq_stash *stash, struct rte_mempool *pool);
  *   Up to half the cache's size.
  */
 static inline void
-vmq_stash_freeing(struct vmq_stash *stash, struct rte_mempool *pool,
-	struct rte_mempool_cache *cache, uint32_t n)
+vmq_stash_freeing(struct vmq_stash *stash, struct rte_mempool_cache *cache, uint32_t n)
 {
 	if (unlikely(cache->len + n > cache->flushthresh))
-		vmq_stash_take(stash, pool, cache);
+		vmq_stash_take(stash, cache);
 }
 
 /** A burst is going to be received: see to it that the cache has buffers. */
 static inline void
-vmq_stash_receiving(struct vmq_stash *stash, struct rte_mempool *pool,
-	struct rte_mempool_cache *cache)
+vmq_stash_receiving(struct vmq_stash *stash, struct rte_mempool_cache *cache)
 {
 	if (unlikely(cache->len < VMQ_BURST && vmq_stash_count(stash) > 0))
-		vmq_stash_give(stash, pool, cache);
+		vmq_stash_give(stash, cache);
 }
 
 #endif /* VMQ_STASH_H */

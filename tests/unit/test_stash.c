@@ -114,7 +114,7 @@ receive(struct fixture *f, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i += VMQ_BURST) {
-		vmq_stash_receiving(f->stash, f->mempool, f->cache);
+		vmq_stash_receiving(f->stash, f->cache);
 		assert_int_equal(rte_pktmbuf_alloc_bulk(f->mempool, f->packets + i, VMQ_BURST), 0);
 	}
 }
@@ -125,7 +125,7 @@ let_free(struct fixture *f, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i += VMQ_BURST) {
-		vmq_stash_freeing(f->stash, f->mempool, f->cache, VMQ_BURST);
+		vmq_stash_freeing(f->stash, f->cache, VMQ_BURST);
 		vmq_packets_free(f->packets + i, VMQ_BURST);
 	}
 }
@@ -175,6 +175,26 @@ buffers_come_back_without_a_trip_through_the_ring(void **state)
 	assert_available(f, BUFFERS);
 	rte_mempool_cache_flush(NULL, f->mempool);
 	assert_int_equal(in_ring(f->mempool), BUFFERS);
+}
+
+static void
+the_last_one_freed_is_the_first_one_taken(void **state)
+{
+	struct fixture *f = *state;
+	static struct rte_mbuf *freed[OUT];
+	unsigned int round, i;
+
+	for (round = 0; round < 3; round++) {
+		receive(f, OUT);
+		memcpy(freed, f->packets, sizeof(freed));
+		let_free(f, OUT);
+		assert_true(vmq_stash_count(f->stash) > 0);
+		receive(f, OUT);
+		for (i = 0; i < OUT; i++)
+			assert_ptr_equal(f->packets[i], freed[OUT - 1 - i]);
+		let_free(f, OUT);
+	}
+	vmq_stash_flush(f->stash, f->mempool);
 }
 
 static void
@@ -383,6 +403,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(buffers_come_back_without_a_trip_through_the_ring),
+		TEST(the_last_one_freed_is_the_first_one_taken),
 		TEST(what_has_no_room_in_a_stash_goes_to_the_ring),
 		TEST(a_block_goes_once_the_stash_is_flushed),
 		TEST(other_pools_have_no_stash),
