@@ -251,19 +251,26 @@ struct vmq_class vmq_classifier_find(const struct vmq_classifier *classifier,
 static inline void
 vmq_tag_strip(struct rte_mbuf *packet)
 {
+	typedef uint8_t bytes __attribute__((vector_size(16)));
 	typedef uint16_t words __attribute__((vector_size(16)));
 	typedef uint32_t longs __attribute__((vector_size(16)));
 	typedef uint64_t quads __attribute__((vector_size(16)));
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	enum { FIRST = 15, SECOND = 14, DATA_LEN_SHIFT = 0 };
+#else
+	enum { FIRST = 14, SECOND = 15, DATA_LEN_SHIFT = 16 };
+#endif
 	const quads flags = {0, RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED};
-	const longs pkt_len = {0, RTE_VLAN_HLEN};
-	const words data_len = {0, 0, 0, 0, RTE_VLAN_HLEN}, data_off = {RTE_VLAN_HLEN};
+	const longs lengths = {0, RTE_VLAN_HLEN, RTE_VLAN_HLEN << DATA_LEN_SHIFT};
+	const words data_off = {RTE_VLAN_HLEN};
+	const words others = {UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX, 0,
+		UINT16_MAX, UINT16_MAX}; /* all but vlan_tci */
 	uint8_t *data = rte_pktmbuf_mtod(packet, uint8_t *);
 	void *place = RTE_PTR_ADD(packet, offsetof(struct rte_mbuf, data_off));
 	void *size = RTE_PTR_ADD(packet, offsetof(struct rte_mbuf, packet_type));
-	words fields;
-	longs macs;
+	words fields, tci;
 	uint32_t behind;
-	rte_be16_t tci;
+	longs macs;
 
 	/* Each store counts: the fields lie side by side, and go in three. */
 	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, ol_flags) !=
@@ -275,8 +282,10 @@ vmq_tag_strip(struct rte_mbuf *packet)
 	RTE_BUILD_BUG_ON(offsetof(struct rte_mbuf, vlan_tci) !=
 		offsetof(struct rte_mbuf, packet_type) + 10);
 
-	memcpy(&tci, data + RTE_ETHER_HDR_LEN, sizeof(tci));
+	/* The last two of these bytes are the TCI, and go to where vlan_tci is. */
 	memcpy(&macs, data, sizeof(macs));
+	tci = (words)__builtin_shufflevector((bytes)macs, (bytes){0}, 16, 16, 16, 16, 16, 16,
+		16, 16, 16, 16, FIRST, SECOND, 16, 16, 16, 16);
 	memcpy(&behind, data + sizeof(macs), sizeof(behind));
 	macs[3] = behind; /* as it was */
 	memcpy(data + RTE_VLAN_HLEN, &macs, sizeof(macs));
@@ -285,9 +294,9 @@ vmq_tag_strip(struct rte_mbuf *packet)
 	fields = (words)((quads)(fields + data_off) | flags);
 	memcpy(place, &fields, sizeof(fields));
 
+	/* The frame is longer than its tag: what is taken from one length is not borrowed. */
 	memcpy(&fields, size, sizeof(fields));
-	fields = (words)((longs)fields - pkt_len) - data_len;
-	fields[5] = rte_be_to_cpu_16(tci);
+	fields = (words)((longs)(fields & others) - lengths) | tci;
 	memcpy(size, &fields, sizeof(fields));
 }
 
