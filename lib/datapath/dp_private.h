@@ -67,8 +67,9 @@ struct vmq_dp_source {
 	struct vmq_dp_view *seen; /* what gathered packets go by */
 	uint32_t gather_polls; /* turns since the oldest packet was gathered */
 	uint32_t undelivered; /* packets received that drain does not count yet */
+	uint16_t enough; /* a queue that has so many packets gathered gets them */
 	uint32_t n_dirty;
-	/* Indices in seen of queues with something gathered; one more is written. */
+	/* Indices in seen of queues that something has come for; one more is written. */
 	uint16_t dirty[VMQ_GATHER_MAX + 1];
 } __rte_cache_aligned;
 

@@ -48,9 +48,6 @@ deliver(struct fast *fast, struct rte_mbuf **packets, uint16_t n, const bool sam
 		deliver_out_of_line(fast->queue, packets, n, worker);
 }
 
-/* How many queues ahead of its turn what a delivery touches is asked for. */
-#define AHEAD 4
-
 /* Backends are going to free up to n packets: they are to stay at hand. */
 static inline void
 freeing(struct vmq_dp_source *source, uint32_t n)
@@ -66,47 +63,79 @@ source_put_back(struct vmq_dp_source *source)
 	vmq_stash_flush(source->stash, source->pool);
 }
 
+/* Of a queue's number of packets: it is in dirty. The others are the number. */
+#define LISTED 0x80
+#define NUMBER (LISTED - 1)
+
+/*
+ * Where many queues share what is gathered, a queue gets its packets when there are as many
+ * as its share: the first ones go when the last ones have come, and what is received next
+ * takes their buffers while these are in the CPU's caches. Half as many buffers are out, for
+ * bursts that are as long. A packet by itself is never enough; and where a share is more than
+ * the most here, full bursts go out as they fill.
+ */
+#define ENOUGH_MIN 2
+#define ENOUGH_MAX 8
+
+static uint16_t
+enough_for(uint32_t n_queues)
+{
+	const uint32_t share = (VMQ_GATHER_MAX + n_queues / 2) / n_queues;
+
+	return (uint16_t)(share > ENOUGH_MAX ? VMQ_BURST : RTE_MAX(share, (uint32_t)ENOUGH_MIN));
+}
+
 /* Queues whose packets may be freed before the cache is looked at: half a cache is more. */
 #define FREEING_QUEUES 8
+
+/* How many queues ahead of its turn what a delivery touches is asked for. */
+#define AHEAD 4
 
 void
 source_flush(struct vmq_dp_source *source, struct worker *worker)
 {
 	const struct vmq_dp_view *view = source->seen;
-	const uint32_t n_dirty = source->n_dirty;
 	const bool sample = worker->profile.on;
+	uint32_t i, n_dirty = source->n_dirty;
 	struct rte_mbuf *(*gathered)[VMQ_BURST];
-	uint16_t index, n, ahead;
+	uint16_t *dirty = source->dirty;
+	uint16_t index, n, number, ahead;
 	uint8_t *n_gathered;
 	struct fast **fast;
-	uint32_t i;
 
 	RTE_BUILD_BUG_ON(FREEING_QUEUES * VMQ_BURST > RTE_MEMPOOL_CACHE_MAX_SIZE / 2);
 	RTE_BUILD_BUG_ON(VMQ_GATHER_MAX > VMQ_STASH_SIZE);
 	source->gather_polls = 0;
 	if (n_dirty == 0) /* there may be no view */
 		return;
+	/* A window that was cut short may have seen few of them: then nothing piles up. */
+	source->enough = enough_for(n_dirty);
+	source->n_dirty = 0;
 	/* In registers: a store of a byte might change them in memory. */
 	gathered = view->gathered;
 	n_gathered = view->n_gathered;
 	fast = view->fast;
+	/* Those that have something still; most may have nothing. */
+	for (i = 0, n = 0; i < n_dirty; i++) {
+		index = dirty[i];
+		number = n_gathered[index] & NUMBER;
+		n_gathered[index] = (uint8_t)number;
+		dirty[n] = index;
+		n += number > 0;
+	}
+	n_dirty = n;
 	for (i = 0; i < n_dirty; i++) {
 		if (i % FREEING_QUEUES == 0)
 			freeing(source, FREEING_QUEUES * VMQ_BURST);
-		ahead = source->dirty[RTE_MIN(i + AHEAD, n_dirty - 1)];
+		ahead = dirty[RTE_MIN(i + AHEAD, n_dirty - 1)];
 		rte_prefetch0(fast[ahead]);
 		rte_prefetch0(gathered[ahead][0]);
-		index = source->dirty[i];
+		index = dirty[i];
 		n = n_gathered[index];
 		n_gathered[index] = 0;
-		if (n > 0) /* else a full burst went out already */
-			deliver(fast[index], gathered[index], n, sample, worker);
+		deliver(fast[index], gathered[index], n, sample, worker);
 	}
-	source->n_dirty = 0;
 }
-
-/* With more queues a packet is often the first one of its queue. */
-#define MANY_QUEUES 128
 
 /* So many packets are gathered, and delivery is not far: a quarter of a burst. */
 #define NEARLY_FULL (VMQ_BURST * 3 / 4)
@@ -117,6 +146,7 @@ deliver_full(struct vmq_dp_source *source, struct vmq_dp_view *view, uint16_t in
 {
 	freeing(source, VMQ_BURST);
 	deliver(view->fast[index], view->gathered[index], VMQ_BURST, worker->profile.on, worker);
+	view->n_gathered[index] = LISTED;
 }
 
 /*
@@ -153,28 +183,30 @@ gathering_end(const struct gathering *gathering)
 	gathering->source->n_dirty = gathering->n_dirty;
 }
 
-/* Put a packet to those of its queue; a full burst goes out at once. many: a constant. */
-static __rte_always_inline void
+/*
+ * Put a packet to those of its queue; a full burst goes out at once. Returns how many there
+ * are with it. many, a constant: without a branch, nobody can foresee which one is the first.
+ */
+static __rte_always_inline uint16_t
 put(struct gathering *to, uint16_t index, struct rte_mbuf *packet, const bool many,
 	struct worker *worker)
 {
 	uint16_t n = to->n_gathered[index];
 
 	if (many) {
-		/* No branch: whether it is the first one nobody can foresee. */
 		to->dirty[to->n_dirty] = index;
-		to->n_dirty += n == 0;
-	} else if (unlikely(n == 0)) {
+		to->n_dirty += (n & LISTED) == 0;
+	} else if (unlikely((n & LISTED) == 0)) {
 		to->dirty[to->n_dirty++] = index;
 	}
+	n &= NUMBER;
 	to->gathered[index][n++] = packet;
-	if (unlikely(n == NEARLY_FULL))
+	to->n_gathered[index] = (uint8_t)(n | LISTED);
+	if (!many && unlikely(n == NEARLY_FULL))
 		queue_fetch(to->view->fast[index], worker);
-	if (unlikely(n == VMQ_BURST)) {
+	if (unlikely(n == VMQ_BURST))
 		deliver_full(to->source, to->view, index, worker);
-		n = 0;
-	}
-	to->n_gathered[index] = (uint8_t)n;
+	return n;
 }
 
 /* The same of a single packet. */
@@ -242,7 +274,7 @@ gather_one(struct vmq_dp_source *source, struct rte_mbuf **packets, uint16_t ind
 	struct vmq_dp_view *view = source->seen;
 	uint16_t i;
 
-	if (likely(view->n_gathered[index] == 0)) {
+	if (likely((view->n_gathered[index] & NUMBER) == 0)) {
 		deliver(view->fast[index], packets, n, worker->profile.on, worker);
 		return;
 	}
@@ -250,11 +282,10 @@ gather_one(struct vmq_dp_source *source, struct rte_mbuf **packets, uint16_t ind
 		put_one(source, index, packets[i], worker);
 }
 
-/* Packets of several queues. strip and many are constants. */
+/* Packets of several queues. strip is a constant. */
 static __rte_always_inline void
 gather_several(struct vmq_dp_source *source, struct rte_mbuf **packets,
-	const struct vmq_class *classes, uint16_t n, const bool strip, const bool many,
-	struct worker *worker)
+	const struct vmq_class *classes, uint16_t n, const bool strip, struct worker *worker)
 {
 	struct gathering to = gathering_begin(source);
 	uint16_t i;
@@ -262,9 +293,57 @@ gather_several(struct vmq_dp_source *source, struct rte_mbuf **packets,
 	for (i = 0; i < n; i++) {
 		if (strip)
 			vmq_tag_strip(packets[i]);
-		put(&to, classes[i].index, packets[i], many, worker);
+		put(&to, classes[i].index, packets[i], false, worker);
 	}
 	gathering_end(&to);
+}
+
+/* Deliver to queues that have enough. A queue may be among them several times. */
+static __rte_always_inline void
+deliver_ready(struct vmq_dp_source *source, const uint16_t *ready, uint16_t n_ready,
+	struct worker *worker)
+{
+	const struct vmq_dp_view *view = source->seen;
+	uint8_t *n_gathered = view->n_gathered;
+	uint16_t index, n, i;
+
+	/* Less than enough each, and a burst; a burst of mixed frames may have left them more. */
+	RTE_BUILD_BUG_ON(ENOUGH_MAX * VMQ_BURST > RTE_MEMPOOL_CACHE_MAX_SIZE / 2);
+	freeing(source, ENOUGH_MAX * VMQ_BURST);
+	for (i = 0; i < n_ready; i++) {
+		rte_prefetch0(view->fast[ready[i]]);
+		rte_prefetch0(view->gathered[ready[i]][0]);
+	}
+	for (i = 0; i < n_ready; i++) {
+		index = ready[i];
+		n = n_gathered[index] & NUMBER;
+		n_gathered[index] = LISTED;
+		if (n > 0)
+			deliver(view->fast[index], view->gathered[index], n, worker->profile.on,
+				worker);
+	}
+}
+
+/* Packets of many queues, for which less than a full burst is enough. strip is a constant. */
+static __rte_always_inline void
+gather_many(struct vmq_dp_source *source, struct rte_mbuf **packets,
+	const struct vmq_class *classes, uint16_t n, const bool strip, struct worker *worker)
+{
+	struct gathering to = gathering_begin(source);
+	const uint16_t enough = source->enough;
+	uint16_t ready[VMQ_BURST + 1]; /* one more is written */
+	uint16_t i, index, n_ready = 0;
+
+	for (i = 0; i < n; i++) {
+		if (strip)
+			vmq_tag_strip(packets[i]);
+		index = classes[i].index;
+		ready[n_ready] = index;
+		n_ready += put(&to, index, packets[i], true, worker) >= enough;
+	}
+	gathering_end(&to);
+	if (n_ready > 0)
+		deliver_ready(source, ready, n_ready, worker);
 }
 
 /* Gather packets for their queues. */
@@ -283,16 +362,16 @@ gather(struct vmq_dp_source *source, struct rte_mbuf **packets, const struct vmq
 		gather_one(source, packets, classes[0].index, n, worker);
 		break;
 	case VMQ_BURST_STRIP:
-		if (source->seen->n_queues > MANY_QUEUES)
-			gather_several(source, packets, classes, n, true, true, worker);
+		if (source->enough < VMQ_BURST)
+			gather_many(source, packets, classes, n, true, worker);
 		else
-			gather_several(source, packets, classes, n, true, false, worker);
+			gather_several(source, packets, classes, n, true, worker);
 		break;
 	case VMQ_BURST_LEAVE:
-		if (source->seen->n_queues > MANY_QUEUES)
-			gather_several(source, packets, classes, n, false, true, worker);
+		if (source->enough < VMQ_BURST)
+			gather_many(source, packets, classes, n, false, worker);
 		else
-			gather_several(source, packets, classes, n, false, false, worker);
+			gather_several(source, packets, classes, n, false, worker);
 		break;
 	default:
 		gather_mixed(source, packets, classes, n, worker);
@@ -391,6 +470,7 @@ vmq_dp_source_create(struct vmq_datapath *dp, uint16_t worker, uint16_t port_id,
 	source->dp = dp;
 	source->pool = pool;
 	source->stash = vmq_stash_of(pool);
+	source->enough = ENOUGH_MIN;
 	return source;
 }
 

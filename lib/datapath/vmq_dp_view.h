@@ -54,7 +54,10 @@ struct vmq_dp_view {
 	struct vmq_dp_view_slot *slots; /**< By slot of the port; NULL if it has none. */
 	/* Made by vmq_dp_source_publish(). */
 	struct fast **fast; /* of the same queues */
-	/* The worker's: what it has gathered for each of them. */
+	/*
+	 * The worker's: what it has gathered for each of them; the highest bit of the number
+	 * says that the queue is in the source's list of those with something.
+	 */
 	uint8_t *n_gathered;
 	struct rte_mbuf *(*gathered)[VMQ_BURST];
 };
