@@ -72,7 +72,8 @@ source_put_back(struct vmq_dp_source *source)
  * as its share: the first ones go when the last ones have come, and what is received next
  * takes their buffers while these are in the CPU's caches. Half as many buffers are out, for
  * bursts that are as long. A packet by itself is never enough; and where a share is more than
- * the most here, full bursts go out as they fill.
+ * the most here, full bursts go out as they fill. The most: what a burst can make ready is to
+ * fit into half a mempool cache, see deliver_ready().
  */
 #define ENOUGH_MIN 2
 #define ENOUGH_MAX 8

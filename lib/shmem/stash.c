@@ -24,8 +24,8 @@ set_count(struct vmq_stash *stash, uint32_t n)
 void
 vmq_stash_take(struct vmq_stash *stash, struct rte_mempool_cache *cache)
 {
-	const uint32_t n = vmq_stash_count(stash);
-	const uint32_t more = RTE_MIN(cache->len - cache->size / 2, VMQ_STASH_SIZE - n);
+	const uint32_t n = vmq_stash_count(stash), keep = RTE_MIN(cache->len, cache->size / 2);
+	const uint32_t more = RTE_MIN(cache->len - keep, VMQ_STASH_SIZE - n);
 
 	memcpy(&stash->buffers[n], cache->objs, more * sizeof(cache->objs[0]));
 	set_count(stash, n + more);

@@ -215,6 +215,30 @@ what_has_no_room_in_a_stash_goes_to_the_ring(void **state)
 }
 
 static void
+from_a_cache_with_few_nothing_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct vmq_pool_params small = params(true, CACHE / 8);
+	struct rte_mempool_cache *cache;
+	struct rte_mempool *mempool;
+	struct vmq_stash *stash;
+	struct vmq_pool *pool;
+
+	small.name = "unit_small";
+	pool = vmq_pool_create(f->shmem, &small, NULL);
+	assert_non_null(pool);
+	mempool = vmq_pool_mempool(pool);
+	stash = vmq_stash_of(mempool);
+	cache = rte_mempool_default_cache(mempool, rte_lcore_id());
+	assert_int_equal(cache->len, 0);
+	/* More than such a cache holds at all. */
+	vmq_stash_freeing(stash, cache, CACHE / 2);
+	assert_int_equal(vmq_stash_count(stash), 0);
+	assert_int_equal(cache->len, 0);
+	assert_int_equal(vmq_pool_destroy(pool, NULL), 0);
+}
+
+static void
 a_block_goes_once_the_stash_is_flushed(void **state)
 {
 	struct fixture *f = *state;
@@ -430,6 +454,7 @@ main(void)
 		TEST(buffers_come_back_without_a_trip_through_the_ring),
 		TEST(the_last_one_freed_is_the_first_one_taken),
 		TEST(what_has_no_room_in_a_stash_goes_to_the_ring),
+		TEST(from_a_cache_with_few_nothing_is_taken),
 		TEST(a_block_goes_once_the_stash_is_flushed),
 		TEST(other_pools_have_no_stash),
 		cmocka_unit_test_teardown(a_worker_that_gathers_for_many_keeps_its_buffers_at_hand,
