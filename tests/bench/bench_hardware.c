@@ -12,7 +12,7 @@
  * Rx queue for each VM (up to 16), which receives that VM's frames for ever: 64 bytes, each
  * VM with a MAC and a VLAN, queues with pools as the daemon makes them, to sinks. Both sides
  * run in one process, in turn, on the same lcore; what counts is the tenth part of windows
- * of a millisecond that was least disturbed. Frames have a tag, which software takes out
+ * of some milliseconds that was least disturbed. Frames have a tag, which software takes out
  * of each; with keep_tags it stays, as for trunks and where the NIC takes it out.
  */
 
@@ -39,9 +39,6 @@
 #define BUFFERS 4096
 #define BUFFER_SIZE 2048
 #define DESCRIPTORS 512
-#define WINDOW_US 1000
-#define ROUND_US 250000
-#define WINDOW_PACKETS 40000 /* of rxonly, about a millisecond's */
 
 /* A VM: its memory, its queue, and its hardware queue. */
 struct vm {
@@ -293,18 +290,9 @@ make_bench(struct bench *bench, unsigned int lcore)
 static void
 steer(struct bench *bench)
 {
-	struct vmq_worker_stats last, now;
-	unsigned int i;
-
 	if (vmq_datapath_start(bench->dp) < 0)
 		die("worker", "it does not start");
-	vmq_worker_stats_get(bench->dp, 0, &last);
-	for (i = 0; i < ROUND_US / WINDOW_US; i++) {
-		usleep(WINDOW_US);
-		vmq_worker_stats_get(bench->dp, 0, &now);
-		add_window(&steered, now.cycles - last.cycles, now.packets - last.packets);
-		last = now;
-	}
+	watch(bench->dp, 0, &steered);
 	vmq_datapath_stop(bench->dp);
 }
 

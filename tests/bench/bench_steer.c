@@ -11,7 +11,7 @@
  * EAL needs one lcore beside the main one. CAPTURE is received for ever, with net_pcap;
  * usertools/make-traffic --vms FILTERS --total 4096 makes one. The filters are spread
  * over the VMs, whose queues go to sinks. Both sides run in one process, in turn, on the
- * same lcore; their time is cut into windows of a millisecond, and what counts is the
+ * same lcore; their time is cut into windows of some milliseconds, and what counts is the
  * tenth part of the windows that was least disturbed.
  */
 
@@ -34,10 +34,6 @@
 
 #define BUFFERS 8192
 #define BURST 32
-#define WINDOW_US 1000
-#define ROUND_US 250000
-/* rxonly: packets of a window, about a millisecond's. */
-#define WINDOW_PACKETS 40000
 
 static struct windows steered, received;
 static volatile bool stop;
@@ -153,18 +149,9 @@ make_queues(struct vmq_adapter *adapter, unsigned int vms, unsigned int filters)
 static void
 steer(struct vmq_host *host)
 {
-	struct vmq_worker_stats last, now;
-	unsigned int i;
-
 	if (vmq_host_start(host) < 0)
 		die("workers", "they do not start");
-	vmq_worker_stats_get(vmq_host_datapath(host), 0, &last);
-	for (i = 0; i < ROUND_US / WINDOW_US; i++) {
-		usleep(WINDOW_US);
-		vmq_worker_stats_get(vmq_host_datapath(host), 0, &now);
-		add_window(&steered, now.cycles - last.cycles, now.packets - last.packets);
-		last = now;
-	}
+	watch(vmq_host_datapath(host), 0, &steered);
 	vmq_host_stop(host);
 }
 
