@@ -199,7 +199,7 @@ struct sender {
 	uint16_t index;
 
 	struct rte_epoll_event event; /* of its backend's interrupts */
-	uint8_t quiet; /* turns to pass over when it has nothing again */
+	uint8_t quiet; /* bursts to pass over when it has nothing again */
 
 	uint16_t n_head; /* checked, and not delivered yet */
 	uint16_t first_head;

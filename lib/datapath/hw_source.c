@@ -210,7 +210,7 @@ uint16_t
 hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker)
 {
 	struct vmq_dp_view *view;
-	uint16_t i, n, done = 0;
+	uint16_t i, n, bursts, done = 0;
 	bool full = false;
 
 	if (atomic_load_explicit(&hw->worker, memory_order_acquire) != worker->number)
@@ -228,9 +228,12 @@ hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker)
 	if (hw->own == NULL && (++hw->skipped & PARKED_SKIP) != 0)
 		return 0;
 	for (i = 0; i < hw->n_rx_queues; i++) {
-		n = poll_ring(hw, view, (uint16_t)(hw->rx_queue + i), worker);
+		bursts = 0;
+		do {
+			n = poll_ring(hw, view, (uint16_t)(hw->rx_queue + i), worker);
+			done += n;
+		} while (n == VMQ_BURST && ++bursts < TURN_BURSTS_MAX);
 		full |= n == VMQ_BURST;
-		done += n;
 	}
 	profile_enter(worker, VMQ_STAGE_OTHER);
 	drain_count(&hw->drain, done, !full);

@@ -50,6 +50,20 @@ answer(struct worker *worker)
 	}
 }
 
+/* Receive of a source, while its bursts are full, and not without end. */
+static inline uint32_t
+receive(struct vmq_dp_source *source, struct worker *worker)
+{
+	uint32_t received = 0;
+	uint16_t n, bursts = 0;
+
+	do {
+		n = source_poll(source, worker);
+		received += n;
+	} while (n == VMQ_BURST && ++bursts < TURN_BURSTS_MAX);
+	return received;
+}
+
 /* One turn. Returns how many packets moved. */
 static uint32_t
 turn(struct worker *worker, const struct work *work)
@@ -58,14 +72,13 @@ turn(struct worker *worker, const struct work *work)
 	uint16_t i;
 
 	for (i = 0; i < work->n_sources; i++)
-		received += source_poll(work->sources[i], worker);
+		received += receive(work->sources[i], worker);
 	for (i = 0; i < work->n_hw; i++)
 		received += hw_source_poll(work->hw[i], worker);
 	for (i = 0; i < work->n_queues; i++)
 		if (queue_is_served_by(work->queues[i], VMQ_SERVE_OTHER))
 			served += queue_serve(work->queues[i]);
-	served += queues_transmit(work->senders, work->pass, work->n_senders, received > 0,
-		worker);
+	served += queues_transmit(work->senders, work->pass, work->n_senders, received, worker);
 	for (i = 0; i < work->n_uplinks; i++)
 		uplink_clean(work->uplinks[i], worker);
 	if (unlikely(atomic_load_explicit(&worker->rung, memory_order_relaxed) != NULL))
@@ -172,7 +185,7 @@ rest(struct worker *worker, const struct work *work, uint64_t idle_since, uint64
  * To read the clock costs as much as a packet: while bursts are full, one turn in so many
  * does. A turn that finds less, and is not far shorter, ends the time of those before it.
  */
-#define BUSY_TURNS 16
+#define BUSY_TURNS 4
 
 int
 worker_main(void *arg)

@@ -72,6 +72,8 @@ backend_rx(struct vmq_backend *backend, struct rte_mempool *pool, struct rte_mbu
 	b->asked++;
 	if (b->clock != NULL) {
 		b->longest = RTE_MAX(b->longest, b->clock->asked - b->asked_at);
+		b->in_turn = b->clock->asked == b->asked_at ? b->in_turn + 1 : 1;
+		b->most = RTE_MAX(b->most, b->in_turn);
 		b->asked_at = b->clock->asked;
 	}
 	if (b->babbles)

@@ -53,6 +53,8 @@ struct bed_backend {
 	const struct bed_backend *clock;
 	uint64_t asked_at; /* turn, when it was asked last */
 	_Atomic uint64_t longest; /* turns between two times that it was asked */
+	uint64_t in_turn; /* times that it was asked in the turn at hand */
+	_Atomic uint64_t most; /* in any turn */
 	/* what its statistics say */
 	_Atomic uint64_t failed, waiting;
 };

@@ -3,8 +3,8 @@
  */
 
 /*
- * How often a worker asks VMs whether they have sent something, on the test bed of bed.h. One
- * VM that always has counts the turns.
+ * What a turn of a worker is, on the test bed of bed.h: how much it receives, and how often it
+ * asks VMs whether they have sent something. One VM that always has counts the turns.
  */
 
 #include "bed.h"
@@ -13,8 +13,14 @@
 #include <string.h>
 #include <time.h>
 
-/* Turns of a busy worker at most until a VM is asked again (transmit.c, QUIET_TURNS_MAX). */
-#define TURNS_MAX 16
+/* Bursts of a source or a VM in one turn at most (dp_private.h, TURN_BURSTS_MAX). */
+#define TURN_BURSTS 4
+
+/*
+ * Turns at most until a VM is asked again, of a worker that receives as much as it can in each:
+ * 16 bursts (transmit.c, QUIET_BURSTS_MAX).
+ */
+#define TURNS_MAX (16 / TURN_BURSTS)
 
 #define MANY_TURNS 5000
 
@@ -59,6 +65,31 @@ let_turn(struct bed *bed)
 }
 
 static void
+a_source_whose_bursts_are_full_gets_four_in_a_turn(void **state)
+{
+	char *path = bed_capture();
+	struct bed *bed = make(path);
+	const struct bed_backend *clock = bed->queues[CLOCK].backend;
+	struct vmq_worker_stats before, after;
+	uint64_t turns;
+
+	(void)state;
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	vmq_worker_stats_get(bed->dp, 0, &before);
+	turns = clock->asked;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	let_turn(bed);
+	vmq_datapath_stop(bed->dp);
+	vmq_worker_stats_get(bed->dp, 0, &after);
+	turns = clock->asked - turns;
+	assert_int_equal(after.packets - before.packets, turns * TURN_BURSTS * VMQ_BURST);
+	assert_int_equal(after.bursts - before.bursts, turns * TURN_BURSTS);
+	bed_free(bed);
+	free(path);
+}
+
+static void
 a_quiet_vm_of_a_busy_worker_is_asked_now_and_then_and_never_forgotten(void **state)
 {
 	char *path = bed_capture();
@@ -78,17 +109,20 @@ a_quiet_vm_of_a_busy_worker_is_asked_now_and_then_and_never_forgotten(void **sta
 	turns = clock->asked - turns;
 	asked = quiet->asked - asked;
 	print_message("# asked %u times in %u turns\n", (unsigned int)asked, (unsigned int)turns);
-	assert_in_range(asked, turns / TURNS_MAX - 1, turns / 8);
+	assert_in_range(asked, turns / TURNS_MAX - 1, turns / 2);
 	assert_int_equal(quiet->longest, TURNS_MAX);
 	bed_free(bed);
 	free(path);
 }
 
+/* A frame to OTHER; group: to all. */
 static void
-vm_sends(struct bed *bed)
+vm_sends(struct bed *bed, bool group)
 {
-	static const uint8_t bytes[60] = {2, 0, 0, 0, 0, OTHER, 2, 0, 0, 0, 0, QUIET, 0x88, 0xb5};
+	uint8_t bytes[60] = {2, 0, 0, 0, 0, OTHER, 2, 0, 0, 0, 0, QUIET, 0x88, 0xb5};
 
+	if (group)
+		memset(bytes, 0xff, RTE_ETHER_ADDR_LEN);
 	bed_vm_sends(bed, QUIET, unit_packet(bed->queues[QUIET].xmit_pool, bytes, sizeof(bytes)));
 }
 
@@ -101,7 +135,7 @@ has_left(void *arg)
 }
 
 static void
-a_vm_that_was_silent_for_long_is_heard_within_sixteen_turns(void **state)
+a_vm_that_was_silent_for_long_is_heard_within_sixteen_bursts(void **state)
 {
 	char *path = bed_capture();
 	struct bed *bed = make(path);
@@ -111,7 +145,7 @@ a_vm_that_was_silent_for_long_is_heard_within_sixteen_turns(void **state)
 	(void)state;
 	for (round = 1; round <= 20; round++) {
 		assert_true(unit_wait(has_turned, bed));
-		vm_sends(bed);
+		vm_sends(bed, false);
 		assert_true(unit_wait(has_left, bed));
 	}
 	vmq_datapath_stop(bed->dp);
@@ -121,6 +155,51 @@ a_vm_that_was_silent_for_long_is_heard_within_sixteen_turns(void **state)
 	assert_int_equal(stats.received, 20);
 	bed_free(bed);
 	free(path);
+}
+
+/* Times that a VM is asked in a turn at most which has so many bursts to send. */
+static uint64_t
+most_asked(struct bed *bed, unsigned int bursts, bool group)
+{
+	struct bed_backend *quiet = bed->queues[QUIET].backend;
+	struct vmq_dp_tx_stats before, after;
+	unsigned int i;
+
+	vmq_datapath_stop(bed->dp);
+	quiet->most = 0;
+	vmq_dp_queue_tx_stats_get(bed->queues[QUIET].dp, &before);
+	for (i = 0; i < bursts * VMQ_BURST; i++)
+		vm_sends(bed, group);
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	assert_true(unit_wait(has_left, bed));
+	vmq_datapath_stop(bed->dp);
+	vmq_dp_queue_tx_stats_get(bed->queues[QUIET].dp, &after);
+	assert_int_equal(after.received - before.received, bursts * VMQ_BURST);
+	return quiet->most;
+}
+
+static void
+a_vm_whose_bursts_are_full_gets_four_in_a_turn(void **state)
+{
+	struct bed *bed = make(NULL);
+
+	(void)state;
+	assert_int_equal(most_asked(bed, 3 * TURN_BURSTS, false), TURN_BURSTS);
+	/* The third one finds nothing. */
+	assert_int_equal(most_asked(bed, 2, false), 3);
+	bed_free(bed);
+}
+
+static void
+copies_end_the_turn_of_a_vm(void **state)
+{
+	struct bed *bed = make(NULL);
+
+	(void)state;
+	bed->queues[OTHER].member.broadcast = true;
+	bed_publish(bed);
+	assert_int_equal(most_asked(bed, 2, true), 1);
+	bed_free(bed);
 }
 
 static void
@@ -170,8 +249,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		turn_test(a_source_whose_bursts_are_full_gets_four_in_a_turn),
 		turn_test(a_quiet_vm_of_a_busy_worker_is_asked_now_and_then_and_never_forgotten),
-		turn_test(a_vm_that_was_silent_for_long_is_heard_within_sixteen_turns),
+		turn_test(a_vm_that_was_silent_for_long_is_heard_within_sixteen_bursts),
+		turn_test(a_vm_whose_bursts_are_full_gets_four_in_a_turn),
+		turn_test(copies_end_the_turn_of_a_vm),
 		turn_test(a_vm_that_sends_is_asked_in_each_turn),
 		turn_test(a_worker_that_receives_nothing_asks_all_vms_in_each_turn),
 	};
