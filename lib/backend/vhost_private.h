@@ -151,6 +151,7 @@ struct vhost_backend {
 		/* worker: packets have come into that ring, and it was not looked if the VM waits */
 		bool to_tell;
 		uint16_t to_tell_ring;
+		uint64_t barriers; /* of its lcore, when they came: see vhost_shortcut.c */
 	} shortcut;
 
 	/* Settings: control, before anybody else sees them. */

@@ -26,6 +26,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
+#include <rte_lcore.h>
 #include <rte_memcpy.h>
 
 #include "vhost_private.h"
@@ -146,6 +147,28 @@ fill(struct vhost_backend *vhost, const struct vhost_ring *ring, int vid,
 	return i;
 }
 
+/*
+ * Barriers of this thread so far, and whose they are: before any of them has come what its
+ * worker put into all VMs' rings by then. One of 16 VMs in turn pays for the barrier, and the
+ * others, whose packets came before, find it done: with 16 VMs 2 to 3 % of a packet.
+ */
+static inline uint64_t *
+barriers(void)
+{
+	static __thread uint64_t n;
+
+	if (unlikely(n == 0))
+		n = (uint64_t)rte_lcore_id() << 48;
+	return &n;
+}
+
+/* Has there been none since? What another worker counted says nothing here. */
+static inline bool
+needs_barrier(uint64_t then, uint64_t now)
+{
+	return then == now || (then ^ now) >> 48 != 0;
+}
+
 void
 vhost_shortcut_tell(struct vhost_backend *vhost, int vid)
 {
@@ -154,7 +177,10 @@ vhost_shortcut_tell(struct vhost_backend *vhost, int vid)
 
 	vhost->shortcut.to_tell = false;
 	/* The index before, then if the VM waits; the VM does it the other way round. */
-	rte_smp_mb();
+	if (needs_barrier(vhost->shortcut.barriers, *barriers())) {
+		rte_smp_mb();
+		++*barriers();
+	}
 	/* By index: librte_vhost knows at which one it told the VM last. */
 	if (vhost->shortcut.event_index || ring->number != number || ring->size == 0 ||
 		!(__atomic_load_n(&ring->avail->flags, __ATOMIC_RELAXED) &
@@ -178,6 +204,7 @@ vhost_shortcut_burst(struct vhost_backend *vhost, int vid, uint16_t number,
 	vhost_gate_leave(&vhost->gate, VHOST_SHORTCUT);
 	if (done > 0) {
 		vhost->shortcut.to_tell = true;
+		vhost->shortcut.barriers = *barriers();
 		vhost->shortcut.to_tell_ring = number;
 	}
 	return done;

@@ -11,6 +11,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,9 @@
 
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
 
 #include <vhost_private.h>
 
@@ -34,7 +38,8 @@ static struct vhost_backend *vhost;
 static uint8_t *memory;
 static struct rte_vhost_vring vring;
 static uint16_t next_index, used_index;
-static unsigned int calls; /* of the VM */
+static _Atomic unsigned int calls; /* of the VM */
+static _Atomic bool stop;
 static struct rte_mempool *pool;
 static struct rte_mbuf *packets[VMQ_BURST];
 
@@ -138,6 +143,7 @@ begin(void **state)
 	vring.avail->idx = (uint16_t)(next_index + SIZE);
 	vring.used->idx = used_index;
 	calls = 0;
+	atomic_store(&stop, false);
 	pool = unit_pool("packets", 127, BUFFER_BYTES);
 	for (i = 0; i < VMQ_BURST; i++) {
 		memset(bytes, (int)i, sizeof(bytes));
@@ -407,7 +413,78 @@ the_vm_is_told_if_it_waits(void **state)
 	assert_int_equal(calls, 2);
 }
 
-static _Atomic bool stop;
+/* For unit_wait(). */
+static bool
+is_eaten(void *arg)
+{
+	return atomic_load((_Atomic uint16_t *)arg) == vring.used->idx;
+}
+
+/*
+ * The VM's driver: it says that it waits, looks once more for packets, and if there are none
+ * then, sleeps until it is told. arg: packets that it has seen.
+ */
+static int
+sleep_and_eat(void *arg)
+{
+	_Atomic uint16_t *eaten = arg;
+	unsigned int heard, i, turn = 0;
+
+	while (!atomic_load(&stop)) {
+		/* At all times that a packet may come. */
+		turn++;
+		for (i = 0; i < turn % 1024; i++)
+			atomic_signal_fence(memory_order_seq_cst);
+		heard = atomic_load(&calls);
+		__atomic_store_n(&vring.avail->flags, 0, __ATOMIC_RELAXED);
+		rte_smp_mb();
+		if (__atomic_load_n(&vring.used->idx, __ATOMIC_ACQUIRE) == atomic_load(eaten))
+			for (i = 1; atomic_load(&calls) == heard && !atomic_load(&stop); i++)
+				if (i % 4096 == 0)
+					sched_yield(); /* the worker may have no CPU */
+		__atomic_store_n(&vring.avail->flags, VRING_AVAIL_F_NO_INTERRUPT, __ATOMIC_RELAXED);
+		atomic_store(eaten, __atomic_load_n(&vring.used->idx, __ATOMIC_ACQUIRE));
+	}
+	return 0;
+}
+
+/* Of packets that come as it goes to sleep it is told, whoever's barrier it was. */
+static void
+no_vm_sleeps_on_when_another_one_paid_for_the_barrier(void **state)
+{
+	const uint64_t end = rte_rdtsc() + rte_get_tsc_hz();
+	struct vhost_backend *other = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*other));
+	struct vring_avail quiet = {.flags = VRING_AVAIL_F_NO_INTERRUPT};
+	_Atomic uint16_t eaten = vring.used->idx;
+	unsigned int n, waited = 0;
+	bool all;
+
+	(void)state;
+	assert_non_null(other);
+	assert_int_equal(burst(1), 1); /* it has looked the ring up */
+	vhost_shortcut_tell(vhost, 0);
+	memcpy(other, vhost, sizeof(*other));
+	other->ahead.to_vm.avail = &quiet;
+	assert_int_equal(rte_eal_remote_launch(sleep_and_eat, &eaten, unit_lcores[1]), 0);
+	for (n = 0; rte_rdtsc() < end; n++) {
+		vring.avail->idx = (uint16_t)(next_index + SIZE);
+		assert_int_equal(burst(1), 1);
+		other->shortcut.to_tell = true;
+		other->shortcut.barriers = vhost->shortcut.barriers;
+		vhost_shortcut_tell(other, 0);
+		vhost_shortcut_tell(vhost, 0);
+		while (atomic_load(&eaten) != vring.used->idx && rte_rdtsc() < end)
+			if (++waited % 4096 == 0)
+				sched_yield(); /* it may have no CPU */
+	}
+	/* Without anything that comes after it. */
+	all = unit_wait(is_eaten, &eaten);
+	print_message("# %u packets\n", n);
+	atomic_store(&stop, true);
+	assert_int_equal(rte_eal_wait_lcore(unit_lcores[1]), 0);
+	assert_true(all);
+	free(other);
+}
 
 /* A worker that never rests; the VM gives buffers back at once. */
 static void *
@@ -469,6 +546,7 @@ main(void)
 		shortcut_test(it_is_shut_for_a_device_that_is_not_as_the_one_before),
 		shortcut_test(a_ring_that_a_message_has_moved_is_written_at_its_new_place),
 		shortcut_test(the_vm_is_told_if_it_waits),
+		shortcut_test(no_vm_sleeps_on_when_another_one_paid_for_the_barrier),
 		shortcut_test(who_shuts_it_finds_the_ring_at_rest),
 	};
 
