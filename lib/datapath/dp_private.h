@@ -420,13 +420,15 @@ queue_ring(struct vmq_dp_queue *queue, struct worker *source_worker)
 
 /*
  * Has the ring been empty since the mark, or has all that can have been in it come out? Two
- * looks: the first may have begun before the mark.
+ * looks: the first may have begun before the mark. uncounted: packets that may have come out
+ * before the mark and were not counted by then.
  */
 static inline bool
-drain_is_done(const struct drain *drain, const struct vmq_dp_mark *mark, uint32_t ring)
+drain_is_done(const struct drain *drain, const struct vmq_dp_mark *mark, uint32_t ring,
+	uint32_t uncounted)
 {
 	const bool done = vmq_counter_get(&drain->shorts) >= mark->shorts + 2 ||
-		vmq_counter_get(&drain->received) - mark->received >= ring + VMQ_BURST;
+		vmq_counter_get(&drain->received) - mark->received >= ring + uncounted;
 
 	atomic_thread_fence(memory_order_acquire);
 	return done;

@@ -91,5 +91,5 @@ bool
 vmq_dp_source_drained(const struct vmq_dp_source *source, const struct vmq_dp_mark *mark,
 	uint32_t ring)
 {
-	return drain_is_done(&source->drain, mark, ring);
+	return drain_is_done(&source->drain, mark, ring, VMQ_GATHER_MAX);
 }

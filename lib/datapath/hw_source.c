@@ -231,12 +231,13 @@ hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker)
 		bursts = 0;
 		do {
 			n = poll_ring(hw, view, (uint16_t)(hw->rx_queue + i), worker);
+			drain_count(&hw->drain, n, false);
 			done += n;
 		} while (n == VMQ_BURST && ++bursts < TURN_BURSTS_MAX);
 		full |= n == VMQ_BURST;
 	}
 	profile_enter(worker, VMQ_STAGE_OTHER);
-	drain_count(&hw->drain, done, !full);
+	drain_count(&hw->drain, 0, !full);
 	return done;
 }
 
@@ -256,5 +257,5 @@ vmq_dp_hw_mark(const struct vmq_dp_hw *hw, struct vmq_dp_mark *mark)
 bool
 vmq_dp_hw_drained(const struct vmq_dp_hw *hw, const struct vmq_dp_mark *mark, uint32_t ring)
 {
-	return drain_is_done(&hw->drain, mark, ring);
+	return drain_is_done(&hw->drain, mark, ring, VMQ_BURST);
 }

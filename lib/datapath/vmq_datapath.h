@@ -347,8 +347,8 @@ void vmq_dp_source_mark(const struct vmq_dp_source *source, struct vmq_dp_mark *
 void vmq_dp_hw_mark(const struct vmq_dp_hw *hw, struct vmq_dp_mark *mark);
 
 /**
- * Has all that was in the ring at the mark been received? It may still be gathered: until
- * vmq_datapath_synchronize() after a new view. Any thread.
+ * Has all that was in the ring at the mark been received, and gone on to its queues: to their
+ * backends, or kept for these, or dropped? Any thread.
  *
  * @param ring
  *   Descriptors of the ring.

@@ -27,6 +27,8 @@ backend_tx(struct vmq_backend *backend, struct rte_mbuf **packets, uint16_t n)
 	uint32_t budget = b->budget, n_seen = b->n_seen, number;
 	uint16_t i;
 
+	if (b->on_burst != NULL)
+		b->on_burst(b->on_burst_arg);
 	if (b->gone)
 		b->late += n;
 	if (b->part > 0)
@@ -234,7 +236,7 @@ make_port(struct bed *bed, bool wire)
 	else /* it leaves rings behind: never the same name */
 		snprintf(device, sizeof(device), "net_ring%u", bed_number);
 	port = vmq_port_open(&(struct vmq_port_params){
-		.device = device, .rx_descriptors = 256, .tx_queues = 1, .mtu = 1500}, &err);
+		.device = device, .rx_descriptors = BED_DESCRIPTORS, .tx_queues = 1, .mtu = 1500}, &err);
 	if (port == NULL || vmq_port_start(port, bed->source_pool, NULL, &err) != 0)
 		fail_msg("%s", err.text);
 	return port;

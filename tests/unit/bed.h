@@ -20,6 +20,7 @@
 #include <vmq_port.h>
 
 #define BED_QUEUES 4
+#define BED_DESCRIPTORS 256
 /** Buffers of the pool received into, and of the pool of a queue. */
 #define BED_SOURCE_BUFFERS 4095
 #define BED_QUEUE_BUFFERS 511
@@ -38,6 +39,8 @@ struct bed_backend {
 	_Atomic uint16_t part; /* most packets of a burst that it takes, 0: all */
 	_Atomic bool gone; /* let go: nothing may come any more */
 	bool holds; /* keep packets in held[] */
+	void (*on_burst)(void *arg); /* NULL, or what the worker calls for each burst */
+	void *on_burst_arg;
 	/* the worker's */
 	_Atomic uint32_t n_seen;
 	uint32_t seen[BED_SEEN_MAX];

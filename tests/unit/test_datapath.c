@@ -738,6 +738,68 @@ a_source_taken_from_its_worker_under_full_load_leaves_nothing_gathered(void **st
 	free(path);
 }
 
+struct drainage {
+	struct bed *bed;
+	struct vmq_dp_mark mark;
+	uint64_t received; /* at the mark, or somewhat before */
+	unsigned int bursts; /* until the next mark */
+	_Atomic unsigned int marks;
+	_Atomic unsigned int early; /* marks that were drained with something left of then */
+};
+
+/* The worker, with a burst in hand: packets are gathered, at some time more, at some less. */
+static void
+look_at_drainage(void *arg)
+{
+	struct drainage *d = arg;
+	struct vmq_worker_stats worker;
+	uint64_t delivered = VMQ_BURST;
+	unsigned int i;
+
+	if (d->bursts > 0) {
+		if (--d->bursts > 0)
+			return;
+		vmq_worker_stats_get(d->bed->dp, 0, &worker);
+		d->received = worker.packets;
+		vmq_dp_source_mark(d->bed->source, &d->mark);
+		return;
+	}
+	if (!vmq_dp_source_drained(d->bed->source, &d->mark, BED_DESCRIPTORS))
+		return;
+	for (i = 0; i < BED_QUEUES; i++)
+		delivered += stats_of(d->bed, i).delivered;
+	d->early += delivered < d->received + BED_DESCRIPTORS;
+	d->bursts = 1 + ++d->marks % 61;
+}
+
+static bool
+has_many_marks(void *arg)
+{
+	return ((struct drainage *)arg)->marks >= 1000;
+}
+
+/* A ring that never is empty: what was in it must have left, not only as much. */
+static void
+what_was_in_the_ring_has_been_delivered_when_it_is_drained(void **state)
+{
+	char *path = bed_capture();
+	struct bed *bed = bed_make(&(struct bed_options){.capture = path});
+	struct drainage drainage = {.bed = bed, .bursts = 1};
+
+	(void)state;
+	vmq_datapath_stop(bed->dp);
+	bed->queues[1].backend->on_burst_arg = &drainage;
+	bed->queues[1].backend->on_burst = look_at_drainage;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	assert_true(unit_wait(has_many_marks, &drainage));
+	vmq_datapath_stop(bed->dp);
+	bed->queues[1].backend->on_burst = NULL;
+	assert_int_equal(vmq_datapath_start(bed->dp), 0);
+	assert_int_equal(drainage.early, 0);
+	bed_free(bed);
+	free(path);
+}
+
 static void
 small_loads_make_full_bursts_when_the_port_is_busy(void **state)
 {
@@ -886,6 +948,7 @@ main(void)
 		bed_test(workers_that_stop_under_full_load_leave_nothing_gathered),
 		bed_test(
 			a_source_taken_from_its_worker_under_full_load_leaves_nothing_gathered),
+		bed_test(what_was_in_the_ring_has_been_delivered_when_it_is_drained),
 		bed_test(small_loads_make_full_bursts_when_the_port_is_busy),
 		bed_test(workers_do_not_start_on_an_lcore_that_is_busy),
 		bed_test(a_view_that_was_never_published_is_freed_with_its_classifier),
