@@ -7,6 +7,12 @@
 
 #include "deliver.h"
 
+/*
+ * Bursts that one turn takes out of one queue's backlog: no VM gets all the time. More than come
+ * in a turn then, see TURN_BURSTS_MAX.
+ */
+#define SERVE_BURSTS_MAX 4
+
 /* What the backend has taken is its own: it is copied before, and forgotten if it is not. */
 static __rte_noinline uint16_t
 hand_over_tapped(struct vmq_dp_queue *queue, const struct vmq_dp_tap *tap,
@@ -419,7 +425,7 @@ queue_serve(struct vmq_dp_queue *queue)
 		vmq_dp_queue_discard(queue);
 		return 0;
 	}
-	for (bursts = 0; bursts < TURN_BURSTS_MAX; bursts++) {
+	for (bursts = 0; bursts < SERVE_BURSTS_MAX; bursts++) {
 		n = next_head(queue);
 		if (n == 0)
 			break;

@@ -233,7 +233,7 @@ hw_source_poll(struct vmq_dp_hw *hw, struct worker *worker)
 			n = poll_ring(hw, view, (uint16_t)(hw->rx_queue + i), worker);
 			drain_count(&hw->drain, n, false);
 			done += n;
-		} while (n == VMQ_BURST && ++bursts < TURN_BURSTS_MAX);
+		} while (n == VMQ_BURST && turn_goes_on(worker, ++bursts));
 		full |= n == VMQ_BURST;
 	}
 	profile_enter(worker, VMQ_STAGE_OTHER);

@@ -418,7 +418,7 @@ queue_transmit(struct vmq_dp_queue *queue, struct worker *worker)
 		n = transmit_burst(queue, worker);
 		sent += n;
 	} while (n == VMQ_BURST && sender->n_head == 0 && sender->n_wire == 0 &&
-		vmq_counter_get(&sender->copies) == copies && ++bursts < TURN_BURSTS_MAX);
+		vmq_counter_get(&sender->copies) == copies && turn_goes_on(worker, ++bursts));
 	return sent;
 }
 

@@ -60,7 +60,7 @@ receive(struct vmq_dp_source *source, struct worker *worker)
 	do {
 		n = source_poll(source, worker);
 		received += n;
-	} while (n == VMQ_BURST && ++bursts < TURN_BURSTS_MAX);
+	} while (n == VMQ_BURST && turn_goes_on(worker, ++bursts));
 	return received;
 }
 
@@ -185,7 +185,7 @@ rest(struct worker *worker, const struct work *work, uint64_t idle_since, uint64
  * To read the clock costs as much as a packet: while bursts are full, one turn in so many
  * does. A turn that finds less, and is not far shorter, ends the time of those before it.
  */
-#define BUSY_TURNS 4
+#define BUSY_TURNS 16
 
 int
 worker_main(void *arg)
