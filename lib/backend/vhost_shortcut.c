@@ -150,7 +150,7 @@ fill(struct vhost_backend *vhost, const struct vhost_ring *ring, int vid,
 /*
  * Barriers of this thread so far, and whose they are: before any of them has come what its
  * worker put into all VMs' rings by then. One of 16 VMs in turn pays for the barrier, and the
- * others, whose packets came before, find it done: with 16 VMs 2 to 3 % of a packet.
+ * others, whose packets came before, find it done.
  */
 static inline uint64_t *
 barriers(void)

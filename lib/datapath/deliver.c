@@ -8,8 +8,8 @@
 #include "deliver.h"
 
 /*
- * Bursts that one turn takes out of one queue's backlog: no VM gets all the time. More than come
- * in a turn then, see TURN_BURSTS_MAX.
+ * Bursts that one turn takes out of one queue's backlog: no VM gets all the time. More than a
+ * ring brings in a turn meanwhile, which is one: so the backlog ends some time.
  */
 #define SERVE_BURSTS_MAX 4
 

@@ -105,7 +105,7 @@ struct vmq_dp_hw {
  * hardware queues and four bursts a packet costs 15 % less than with one (bench_hardware). It
  * ends somewhere so that no ring gets all the time, and is one number for all so that each gets
  * as much as the others. While a VM of the worker is behind it is one burst: what waits for it
- * is copied twice, and only if less comes in a turn than is served is that over some time.
+ * is copied twice, until more has been taken out of its backlog (SERVE_BURSTS_MAX) than came.
  */
 #define TURN_BURSTS_MAX 4
 

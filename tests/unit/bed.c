@@ -236,7 +236,11 @@ make_port(struct bed *bed, bool wire)
 	else /* it leaves rings behind: never the same name */
 		snprintf(device, sizeof(device), "net_ring%u", bed_number);
 	port = vmq_port_open(&(struct vmq_port_params){
-		.device = device, .rx_descriptors = BED_DESCRIPTORS, .tx_queues = 1, .mtu = 1500}, &err);
+		.device = device,
+		.rx_descriptors = BED_DESCRIPTORS,
+		.tx_queues = 1,
+		.mtu = 1500,
+	}, &err);
 	if (port == NULL || vmq_port_start(port, bed->source_pool, NULL, &err) != 0)
 		fail_msg("%s", err.text);
 	return port;
