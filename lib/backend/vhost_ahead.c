@@ -153,10 +153,13 @@ part_end(enum vhost_part part, uint16_t n)
  * it twice. So descriptors are asked for a burst before they are read here, and the list of
  * them two: some 2 % of a packet of 64 bytes. What is there may be from the last round
  * still: then for nothing, but for no harm.
+ *
+ * The VM has read what is in the list of used ones, so that a store there waits as well: with 2
+ * to 16 VMs 1 to 2 % of a packet of 64 bytes, with one or with longer packets nothing.
  */
 static void
-fetch_split(const struct vhost_ahead *ahead, struct vhost_ring *ring, uint16_t next, uint16_t n,
-	enum vhost_part part)
+fetch_split(const struct vhost_ahead *ahead, struct vhost_ring *ring, uint16_t next, uint16_t used,
+	uint16_t n, enum vhost_part part)
 {
 	const uint16_t mask = (uint16_t)(ring->size - 1); /* the size is a power of two */
 	const struct vring_desc *desc;
@@ -173,7 +176,11 @@ fetch_split(const struct vhost_ahead *ahead, struct vhost_ring *ring, uint16_t n
 		if (desc != NULL)
 			fetch_buffer(ahead, __atomic_load_n(&desc->addr, __ATOMIC_RELAXED));
 	}
-	if (part == VHOST_SECOND_HALF || ready < 3 * n)
+	if (part == VHOST_SECOND_HALF)
+		return;
+	for (i = 0; i < n; i += PER_LINE(ring->used->ring[0]))
+		vhost_fetch((const char *)&ring->used->ring[(used + i) & mask]);
+	if (ready < 3 * n)
 		return;
 	for (i = n; i < 2 * n; i += PER_LINE(*desc)) {
 		desc = head_at(ring, next + i);
@@ -215,7 +222,7 @@ vhost_ahead_fetch(struct vhost_ahead *ahead, int vid, uint32_t epoch, uint16_t n
 	if (ahead->packed)
 		fetch_packed(ahead, ring, next, n, part);
 	else
-		fetch_split(ahead, ring, next, n, part);
+		fetch_split(ahead, ring, next, used, n, part);
 }
 
 void

@@ -27,22 +27,30 @@ static void note_fetch(const char *line);
 #define GUEST UINT64_C(0x100000) /* where the VM sees its memory */
 #define MEMORY_BYTES ((size_t)65536)
 #define SIZE 16 /* descriptors of a ring */
+#define USED_AT (MEMORY_BYTES - 16384) /* no buffer is there */
 #define ASKED_MAX 256
 
 static const char *asked[ASKED_MAX];
 static unsigned int n_asked;
+static const char *asked_used[ASKED_MAX]; /* of the list of used buffers */
+static unsigned int n_asked_used;
 
 static uint8_t *memory; /* the VM's: MEMORY_BYTES, and nothing behind or before it */
 static struct rte_vhost_vring vring;
-static uint16_t next_index;
+static uint16_t next_index, used_index;
 static bool has_ring, has_memory;
 static uint32_t n_regions;
 
 static void
 note_fetch(const char *line)
 {
-	assert_true(n_asked < ASKED_MAX);
-	asked[n_asked++] = line;
+	const char *list = (const char *)vring.used;
+
+	assert_true(n_asked < ASKED_MAX && n_asked_used < ASKED_MAX);
+	if (list != NULL && line >= list && line < (const char *)&vring.used->ring[vring.size])
+		asked_used[n_asked_used++] = line;
+	else
+		asked[n_asked++] = line;
 }
 
 int
@@ -60,7 +68,7 @@ rte_vhost_get_vring_base(int vid, uint16_t ring, uint16_t *next, uint16_t *used)
 	(void)vid;
 	(void)ring;
 	*next = next_index;
-	*used = 0;
+	*used = used_index;
 	return has_ring ? 0 : -1;
 }
 
@@ -96,8 +104,8 @@ begin(void **state)
 	memory = at + page;
 	assert_int_equal(mprotect(memory, MEMORY_BYTES, PROT_READ | PROT_WRITE), 0);
 	memset(&vring, 0, sizeof(vring));
-	n_asked = 0;
-	next_index = 0;
+	n_asked = n_asked_used = 0;
+	next_index = used_index = 0;
 	n_regions = 1;
 	has_ring = has_memory = true;
 	return 0;
@@ -119,7 +127,7 @@ put_split(size_t desc, size_t avail)
 	vring.size = SIZE;
 	vring.desc = (struct vring_desc *)(memory + desc);
 	vring.avail = (struct vring_avail *)(memory + avail);
-	vring.used = (struct vring_used *)(memory + MEMORY_BYTES / 2);
+	vring.used = (struct vring_used *)(memory + USED_AT);
 }
 
 static void
@@ -168,6 +176,27 @@ the_buffers_of_the_next_entries_are_asked_for(void **state)
 	for (i = 0; i < 8; i++)
 		assert_asked(&at, 4096 + (SIZE - 1 - i) * 2048);
 	assert_int_equal(n_asked, at);
+}
+
+/* Each line of the next burst's entries once, and around the end of the list. */
+static void
+the_entries_that_will_be_used_are_asked_for(void **state)
+{
+	struct vhost_ahead ahead = {0};
+	unsigned int i;
+
+	(void)state;
+	put_split(0, 1024);
+	vring.size = 64;
+	vhost_ahead_learn(&ahead, 0, 0);
+	used_index = UINT16_MAX - 7; /* entry 56: the next one that it goes on with is entry 0 */
+	vhost_ahead_fetch(&ahead, 0, 1, 0, VMQ_BURST, VHOST_FIRST_HALF);
+	assert_int_equal(n_asked_used, VMQ_BURST / PER_LINE(vring.used->ring[0]));
+	for (i = 0; i < n_asked_used; i++)
+		assert_ptr_equal(asked_used[i], &vring.used->ring[(56 + 8 * i) % 64]);
+	vhost_ahead_fetch(&ahead, 0, 1, 0, VMQ_BURST, VHOST_SECOND_HALF);
+	assert_int_equal(n_asked_used, VMQ_BURST / PER_LINE(vring.used->ring[0]));
+	assert_int_equal(n_asked, 0); /* the VM has made nothing available */
 }
 
 /* By two halves the same is asked for as at once; the second goes by the index of the first. */
@@ -502,12 +531,12 @@ what_is_asked_for_two_bursts_ahead_is_read_nowhere_outside(void **state)
 	vring.desc = (struct vring_desc *)memory;
 	vring.avail = (struct vring_avail *)(memory + MEMORY_BYTES - sizeof(*vring.avail) -
 		vring.size * sizeof(uint16_t));
-	vring.used = (struct vring_used *)(memory + MEMORY_BYTES / 2);
+	vring.used = (struct vring_used *)(memory + USED_AT);
 	for (i = 0; i < vring.size; i++)
 		vring.avail->ring[i] = i % 2 == 0 ? 0 : (uint16_t)(UINT16_MAX - i);
 	vring.desc[0].addr = GUEST;
 	for (i = 0; i <= UINT16_MAX; i += 251) {
-		n_asked = 0;
+		n_asked = n_asked_used = 0;
 		next_index = (uint16_t)i;
 		vring.avail->idx = (uint16_t)(next_index + vring.size);
 		ask(false, VMQ_BURST);
@@ -533,6 +562,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ahead_test(the_buffers_of_the_next_entries_are_asked_for),
+		ahead_test(the_entries_that_will_be_used_are_asked_for),
 		ahead_test(halves_are_a_whole),
 		ahead_test(no_more_is_asked_for_than_the_vm_has_made_available),
 		ahead_test(an_index_that_has_jumped_is_followed_for_a_burst_only),
