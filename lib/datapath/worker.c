@@ -68,7 +68,7 @@ receive(struct vmq_dp_source *source, struct worker *worker)
 static uint32_t
 turn(struct worker *worker, const struct work *work)
 {
-	uint32_t received = 0, served = 0;
+	uint32_t received = 0, served = 0, taken;
 	uint16_t i;
 
 	for (i = 0; i < work->n_sources; i++)
@@ -83,8 +83,14 @@ turn(struct worker *worker, const struct work *work)
 		uplink_clean(work->uplinks[i], worker);
 	if (unlikely(atomic_load_explicit(&worker->rung, memory_order_relaxed) != NULL))
 		answer(worker);
-	if (!SLIST_EMPTY(&worker->backlogged))
-		served += serve_backlogged(worker);
+	if (!SLIST_EMPTY(&worker->backlogged)) {
+		taken = serve_backlogged(worker);
+		served += taken;
+		if (taken > 0)
+			worker->stuck_turns = 0;
+		else
+			worker->stuck_turns += received > 0 && worker->stuck_turns < STUCK_TURNS;
+	}
 	vmq_counter_add(&worker->packets, received);
 	vmq_counter_add(&worker->served, served);
 	return received + served;

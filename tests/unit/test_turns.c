@@ -22,7 +22,7 @@
  */
 #define TURNS_MAX (16 / TURN_BURSTS)
 
-#define MANY_TURNS 5000
+#define MANY_TURNS 5000 /* more than STUCK_TURNS of the data path */
 
 #define CLOCK 1
 #define QUIET 2
@@ -95,9 +95,34 @@ a_source_whose_bursts_are_full_gets_four_in_a_turn_unless_a_vm_is_behind(void **
 	(void)state;
 	assert_bursts_of_turn(bed, TURN_BURSTS);
 	/* What waits would not become less otherwise. */
-	bed->queues[OTHER].backend->budget = 0;
+	bed->queues[OTHER].backend->part = 1;
 	assert_bursts_of_turn(bed, 1);
-	bed->queues[OTHER].backend->budget = BED_ENDLESS;
+	bed->queues[OTHER].backend->part = 0;
+	assert_bursts_of_turn(bed, TURN_BURSTS);
+	bed_free(bed);
+	free(path);
+}
+
+static void
+a_vm_that_has_taken_nothing_for_long_does_not_make_turns_short(void **state)
+{
+	char *path = bed_capture();
+	struct bed *bed = make(path);
+	struct bed_backend *mute = bed->queues[OTHER].backend, *slow = bed->queues[QUIET].backend;
+
+	(void)state;
+	mute->budget = 0;
+	assert_bursts_of_turn(bed, TURN_BURSTS); /* it looks after many turns only */
+	/* Another one that is behind, and takes something, does. */
+	slow->part = 1;
+	assert_bursts_of_turn(bed, 1);
+	slow->part = 0;
+	assert_bursts_of_turn(bed, TURN_BURSTS);
+	/* As does this one from its first packet on. */
+	mute->part = 1;
+	mute->budget = BED_ENDLESS;
+	assert_bursts_of_turn(bed, 1);
+	mute->part = 0;
 	assert_bursts_of_turn(bed, TURN_BURSTS);
 	bed_free(bed);
 	free(path);
@@ -265,6 +290,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		turn_test(
 			a_source_whose_bursts_are_full_gets_four_in_a_turn_unless_a_vm_is_behind),
+		turn_test(a_vm_that_has_taken_nothing_for_long_does_not_make_turns_short),
 		turn_test(a_quiet_vm_of_a_busy_worker_is_asked_now_and_then_and_never_forgotten),
 		turn_test(a_vm_that_was_silent_for_long_is_heard_within_sixteen_bursts),
 		turn_test(a_vm_whose_bursts_are_full_gets_four_in_a_turn),
