@@ -144,6 +144,7 @@ def test_vms_are_counted_by_the_vms(tmp_path, testpmd, memory):
     result = json.loads(out.read_text(encoding="utf-8"))
     check_figures(result)
     assert result["n"] == [1, 2] and result["ovs_mpps"] == [None, None]
+    assert result["ring"] == 256
     assert all(value > 0 for value in result["mpps"])
     assert result["figures"][-1]["name"] == "vmqd, 2 VMs / 1 VMs"
     assert list((tmp_path / "plots").glob("vms-64-*.png"))
@@ -162,11 +163,12 @@ def test_what_others_keep_while_a_vm_reads_nothing_is_measured(tmp_path, testpmd
 
 def test_vms_are_compared_in_turns(tmp_path, testpmd, memory):
     out = tmp_path / "turns.json"
-    bench("vms", "--in-turns", "--n", "1,2", "--runs", 1, "--rounds", 2, "--seconds", 0.5,
-          "--vmqd", VMQD, "--json", out)
+    bench("vms", "--in-turns", "--n", "1,2", "--ring", 64, "--runs", 1, "--rounds", 2,
+          "--seconds", 0.5, "--vmqd", VMQD, "--json", out)
     result = json.loads(out.read_text(encoding="utf-8"))
     check_figures(result)
     assert result["bench"] == "vms_in_turns" and result["n"] == [1, 2] and result["ratio"] > 0
+    assert result["ring"] == 64
     assert all(len(figure["values"]) == 2 for figure in result["figures"])
     assert "two numbers of VMs" in bench("vms", "--in-turns", "--n", "2", status=2).stderr
 

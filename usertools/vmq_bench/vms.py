@@ -5,7 +5,8 @@ Packets a second that one worker core delivers to N VMs by vhost-user, beside Op
 vSwitch with DPDK on the same source and VMs. Source: net_pcap with infinite_rx=1,
 frames over the VMs, each with a MAC and a VLAN. The VMs are ports of a dpdk-testpmd with
 net_virtio_user on the other core, which receives and frees; what it received counts,
-not what the switch says it sent. Needs hugepages.
+not what the switch says it sent. Their rings are as long as QEMU and net_virtio_user make
+them unless told otherwise; --ring changes that. Needs hugepages.
 
 The runs of all numbers of VMs take turns, so that these can be compared too, on a machine
 whose speed changes from minute to minute.
@@ -29,12 +30,17 @@ from vmq_bench.common import START_S, WARM_UP_S, BenchError, Figure
 from vmq_bench.daemon import Vmqd, document, queues_of
 from vmq_bench.testpmd import Testpmd
 
-FRAMES = 4096
-BUFFERS = 4 * FRAMES
+# At least so many, as many for each VM. The source copies each frame out of a buffer that it
+# keeps: these are to take little of the caches and of the TLB, since behind a NIC there are none.
+FRAMES = 256
+BUFFERS = 16384
 VMS_MAX = 30  # ports of one testpmd
 SWITCH_MB = 1024
 VMQD_MB = 256
 GUEST_MB = 512
+GUEST_BUFFERS = 4096  # of each VM
+RING = 256  # QEMU: rx_queue_size of virtio-net-pci; DPDK: queue_size of net_virtio_user
+RINGS = [64, 128, 256, 512, 1024]  # from two bursts to QEMU's most
 TURN_WARM_UP_S = 0.2
 
 
@@ -48,6 +54,8 @@ def add_arguments(parser):
     parser.add_argument("--size", type=int, default=64,
                         help="bytes of a frame, the check sequence counted (default %(default)s)")
     parser.add_argument("--packed", action="store_true", help="packed rings")
+    parser.add_argument("--ring", type=int, choices=RINGS, default=RING,
+                        help="descriptors of a VM's ring (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0,
                         help="measured part of each run (default %(default)s)")
     parser.add_argument("--no-ovs", action="store_true", help="leave Open vSwitch out")
@@ -80,17 +88,17 @@ def check_arguments(parser, args):
 class Guests:
     """The VMs: they own the sockets, the switch connects. A context manager."""
 
-    def __init__(self, folder, cores, prefix, n, packed):
+    def __init__(self, folder, cores, prefix, n, packed, ring):
         main, _ = cores
         self.sockets = [folder / f"vm{vm}.sock" for vm in range(1, n + 1)]
         eal = ["--lcores", f"0@{main},1@{main}", "--no-pci", "--no-telemetry", "--in-memory",
                "--single-file-segments", "--file-prefix", f"{prefix}_vms", "-m", GUEST_MB]
         for vm, socket in enumerate(self.sockets):
-            eal += ["--vdev", f"net_virtio_user{vm},path={socket},server=1,queue_size=1024"
+            eal += ["--vdev", f"net_virtio_user{vm},path={socket},server=1,queue_size={ring}"
                               f"{',packed_vq=1' if packed else ''}"]
         self.n = n
-        self.pmd = Testpmd(eal, ["--forward-mode=rxonly", "--nb-cores=1", "--rxd=1024",
-                                 "--txd=1024", f"--total-num-mbufs={n * 4096}",
+        self.pmd = Testpmd(eal, ["--forward-mode=rxonly", "--nb-cores=1", f"--rxd={ring}",
+                                 f"--txd={ring}", f"--total-num-mbufs={n * GUEST_BUFFERS}",
                                  "--no-lsc-interrupt", "--no-flush-rx"], folder / "guests.log")
 
     def __enter__(self):
@@ -161,7 +169,7 @@ class Point:
         folder.mkdir()
         self.args, self.folder, self.cores, self.prefix, self.n = args, folder, cores, prefix, n
         source = folder / "source.pcap"
-        common.make_traffic(source, n, FRAMES, args.size)
+        common.make_traffic(source, n, -(-FRAMES // n) * n, args.size)
         self.device = f"net_pcap0,rx_pcap={source},infinite_rx=1"
         doc = document(cores, True, prefix, self.device, BUFFERS, queues_of(
             n, n, lambda vm: {"type": "vhost-user", "socket": str(folder / f"vm{vm}.sock")}))
@@ -173,7 +181,8 @@ class Point:
         self.process = None
 
     def guests(self):
-        return Guests(self.folder, self.cores, self.prefix, self.n, self.args.packed)
+        return Guests(self.folder, self.cores, self.prefix, self.n, self.args.packed,
+                      self.args.ring)
 
     @contextlib.contextmanager
     def started(self):
@@ -278,7 +287,8 @@ def run_stopped(args, screen, machine):
         screen.say(figure.text())
     screen.say(same.text() + ": what chance alone makes of a ratio")
     common.write_result(args, {
-        "bench": "vms_stopped", "n": n, "frame_bytes": args.size, "runs": args.runs,
+        "bench": "vms_stopped", "n": n, "frame_bytes": args.size, "ring": args.ring,
+        "runs": args.runs,
         "rounds": args.rounds, "seconds": args.seconds, "kept": round(kept.median, 4),
         "ratio_same": round(same.median, 4),
         "figures": [figure.result() for figure in (every, again, stopped, kept)],
@@ -321,6 +331,7 @@ def run_in_turns(args, screen, machine):
     screen.say(same.text() + ": what chance alone makes of a ratio")
     common.write_result(args, {
         "bench": "vms_in_turns", "n": [least, greatest], "frame_bytes": args.size,
+        "ring": args.ring,
         "runs": args.runs, "rounds": args.rounds, "seconds": args.seconds,
         "ratio": round(through.median, 4), "ratio_same": round(same.median, 4),
         "figures": [figure.result() for figure in (one, again, all_of_them, through)],
@@ -359,7 +370,7 @@ def run(args):
     screen = common.Screen(args)
     cores = common.choose_cores(args.core)
     screen.say(f"delivery to VMs, {args.size} byte frames, worker on CPU {cores[1]}, VMs on CPU "
-               f"{cores[0]}, {args.runs} runs of {args.seconds:g} s")
+               f"{cores[0]}, rings of {args.ring}, {args.runs} runs of {args.seconds:g} s")
     if (not args.no_ovs and not args.stopped and not args.in_turns and
             ovs.missing() is not None):
         screen.say(f"Open vSwitch is left out: {ovs.missing()}")
@@ -385,7 +396,8 @@ def run(args):
     screen.say(same.text() + ": what chance alone makes of a ratio")
     mpps = column(points, 0)
     common.write_result(args, {
-        "bench": "vms", "frame_bytes": args.size, "runs": args.runs, "seconds": args.seconds,
+        "bench": "vms", "frame_bytes": args.size, "ring": args.ring, "runs": args.runs,
+        "seconds": args.seconds,
         "n": args.n, "mpps": mpps, "ovs_mpps": column(points, 1),
         "ratio_ovs": column(points, 2),
         "gbits": [round(one * n_bits(args.size), 4) for one in mpps],
