@@ -55,7 +55,6 @@ static void
 what_the_nic_does_not_test_software_does(void **state)
 {
 	struct fixture *f = *state;
-	struct waiting w = {.f = f};
 	uint8_t frame[FRAME_BYTES];
 	unsigned int i;
 
@@ -81,9 +80,10 @@ what_the_nic_does_not_test_software_does(void **state)
 		make_frame(group, 0, 0, i);
 		memset(group, 0xff, 6);
 		nic_receive(f, 2, group, sizeof(group));
+		/* Not faster than files can be written here: the copies wait in other memory. */
+		if (i % 50 == 49)
+			wait_delivered(f, 5 * (i + 1));
 	}
-	w.delivered = 2500;
-	wait_delivered(f, w.delivered);
 	assert_int_equal(info_of(f, f->ids[0]).packets.received, 500);
 	assert_int_equal(info_of(f, f->ids[1]).packets.received, 500);
 	assert_int_equal(info_of(f, 0).packets.received, 1500);
