@@ -89,8 +89,9 @@ def test_memory_runs(tmp_path, need):
     assert result["burst_ratio"] > 0 and result["lifecycle_ratio"] > 0
 
 
-def result_of(path, **medians):
-    path.write_text(json.dumps({"bench": "steer", "machine": {"cores": len(medians)}, "figures": [
+def result_of(path, settings=None, **medians):
+    path.write_text(json.dumps({**(settings or {}), "bench": "steer",
+                                "machine": {"cores": len(medians)}, "figures": [
         {"name": name, "unit": "Mpps", "better": "lower" if name == "cost" else "higher",
          "median": median, "min": median - 1, "max": median + 1, "values": [median]}
         for name, median in medians.items()]}), encoding="utf-8")
@@ -98,12 +99,14 @@ def result_of(path, **medians):
 
 
 def test_compare_says_what_has_changed_beyond_the_spread(tmp_path):
-    old = result_of(tmp_path / "old.json", a=10, b=10, c=10, cost=10, gone=1)
-    new = result_of(tmp_path / "new.json", a=10.5, b=13, c=7, cost=7)
+    old = result_of(tmp_path / "old.json", {"frame_bytes": 64}, a=10, b=10, c=10, cost=10, gone=1)
+    new = result_of(tmp_path / "new.json", {"frame_bytes": 64, "ring": 256}, a=10.5, b=13, c=7,
+                    cost=7)
     done = bench("compare", old, new, "--json", "-")
     verdicts = {row["name"]: row["verdict"] for row in json.loads(done.stdout)["figures"]}
     assert verdicts == {"a": "same", "b": "better", "c": "worse", "cost": "better"}
     assert "gone" in done.stderr and "machine: cores: 5 -> 4" in done.stderr
+    assert "setting: ring: None -> 256" in done.stderr and "frame_bytes" not in done.stderr
     assert "2 better, 1 worse, 1 within the spread" in done.stderr
 
 
@@ -144,7 +147,7 @@ def test_vms_are_counted_by_the_vms(tmp_path, testpmd, memory):
     result = json.loads(out.read_text(encoding="utf-8"))
     check_figures(result)
     assert result["n"] == [1, 2] and result["ovs_mpps"] == [None, None]
-    assert result["ring"] == 256
+    assert result["ring"] == 256 and result["frames"] == 256 and not result["packed"]
     assert all(value > 0 for value in result["mpps"])
     assert result["figures"][-1]["name"] == "vmqd, 2 VMs / 1 VMs"
     assert list((tmp_path / "plots").glob("vms-64-*.png"))

@@ -13,6 +13,11 @@ from vmq_bench import common
 from vmq_bench.common import BenchError
 
 
+# What a user has chosen, or the bench for him, of any subcommand.
+SETTINGS = ("buffer_bytes", "buffers", "frame_bytes", "frames", "generator", "link", "packed",
+            "queue_buffers", "ring", "tolerance", "vms")
+
+
 def add_arguments(parser):
     parser.add_argument("old", type=pathlib.Path, help="result of --json, the earlier one")
     parser.add_argument("new", type=pathlib.Path, help="result of --json, the later one")
@@ -40,7 +45,10 @@ def verdict(old, new):
 
 
 def differences(old, new):
-    """What else differs and may be the reason."""
+    """What else differs and may be the reason. None: that result does not say."""
+    for key in SETTINGS:
+        if old.get(key) != new.get(key):
+            yield f"setting: {key}: {old.get(key)} -> {new.get(key)}"
     for part in ("machine", "versions"):
         for key in sorted(set(old.get(part, {})) | set(new.get(part, {}))):
             before, after = old.get(part, {}).get(key), new.get(part, {}).get(key)

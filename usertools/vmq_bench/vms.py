@@ -20,6 +20,7 @@ are there, and one stands still (SIGSTOP) while the other one is measured, windo
 """
 
 import contextlib
+import math
 import pathlib
 import signal
 import tempfile
@@ -169,7 +170,7 @@ class Point:
         folder.mkdir()
         self.args, self.folder, self.cores, self.prefix, self.n = args, folder, cores, prefix, n
         source = folder / "source.pcap"
-        common.make_traffic(source, n, -(-FRAMES // n) * n, args.size)
+        common.make_traffic(source, n, math.ceil(FRAMES / n) * n, args.size)
         self.device = f"net_pcap0,rx_pcap={source},infinite_rx=1"
         doc = document(cores, True, prefix, self.device, BUFFERS, queues_of(
             n, n, lambda vm: {"type": "vhost-user", "socket": str(folder / f"vm{vm}.sock")}))
@@ -227,6 +228,11 @@ class Point:
         if not self.args.no_ovs and ovs.missing() is None:
             sides["Open vSwitch", self.n] = self.run_ovs
         return sides
+
+
+def settings(args):
+    """What a result says of how it was measured."""
+    return {"frame_bytes": args.size, "frames": FRAMES, "ring": args.ring, "packed": args.packed}
 
 
 def tell(point, screen, values, same, args):
@@ -287,8 +293,7 @@ def run_stopped(args, screen, machine):
         screen.say(figure.text())
     screen.say(same.text() + ": what chance alone makes of a ratio")
     common.write_result(args, {
-        "bench": "vms_stopped", "n": n, "frame_bytes": args.size, "ring": args.ring,
-        "runs": args.runs,
+        "bench": "vms_stopped", "n": n, **settings(args), "runs": args.runs,
         "rounds": args.rounds, "seconds": args.seconds, "kept": round(kept.median, 4),
         "ratio_same": round(same.median, 4),
         "figures": [figure.result() for figure in (every, again, stopped, kept)],
@@ -330,8 +335,7 @@ def run_in_turns(args, screen, machine):
         screen.say(figure.text())
     screen.say(same.text() + ": what chance alone makes of a ratio")
     common.write_result(args, {
-        "bench": "vms_in_turns", "n": [least, greatest], "frame_bytes": args.size,
-        "ring": args.ring,
+        "bench": "vms_in_turns", "n": [least, greatest], **settings(args),
         "runs": args.runs, "rounds": args.rounds, "seconds": args.seconds,
         "ratio": round(through.median, 4), "ratio_same": round(same.median, 4),
         "figures": [figure.result() for figure in (one, again, all_of_them, through)],
@@ -396,8 +400,7 @@ def run(args):
     screen.say(same.text() + ": what chance alone makes of a ratio")
     mpps = column(points, 0)
     common.write_result(args, {
-        "bench": "vms", "frame_bytes": args.size, "ring": args.ring, "runs": args.runs,
-        "seconds": args.seconds,
+        "bench": "vms", **settings(args), "runs": args.runs, "seconds": args.seconds,
         "n": args.n, "mpps": mpps, "ovs_mpps": column(points, 1),
         "ratio_ovs": column(points, 2),
         "gbits": [round(one * n_bits(args.size), 4) for one in mpps],
