@@ -155,7 +155,8 @@ part_end(enum vhost_part part, uint16_t n)
  * still: then for nothing, but for no harm.
  *
  * The VM has read what is in the list of used ones, so that a store there waits as well: with 2
- * to 16 VMs 1 to 2 % of a packet of 64 bytes, with one or with longer packets nothing.
+ * to 16 VMs 1 to 2 % of a packet of 64 bytes, with one or with longer packets nothing. The line
+ * that the last entry only ends in is the first one of the burst behind: it comes with that.
  */
 static void
 fetch_split(const struct vhost_ahead *ahead, struct vhost_ring *ring, uint16_t next, uint16_t used,

@@ -178,7 +178,7 @@ the_buffers_of_the_next_entries_are_asked_for(void **state)
 	assert_int_equal(n_asked, at);
 }
 
-/* Each line of the next burst's entries once, and around the end of the list. */
+/* Each line in which entries of the next burst begin, once, and around the end of the list. */
 static void
 the_entries_that_will_be_used_are_asked_for(void **state)
 {
